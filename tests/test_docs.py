@@ -77,15 +77,10 @@ def named(page: Path) -> str:
 
 
 def program_of(page: Path) -> str | None:
-    """The page's Python as one module whose line numbers are the page's own, so that a traceback points into the page."""
+    """The page's Python as one module with the page's own line numbers: a traceback points into the page."""
     lines: list[str] = []
-    for block in BLOCKS:
-        if (
-            block.page == page
-            and block.language in {"python", "py"}
-            and not block.title
-            and not block.excerpt_of
-        ):
+    for block in blocks_of(page):
+        if block.language in {"python", "py"} and not block.title and not block.excerpt_of:
             lines += [""] * (block.line - 1 - len(lines))
             lines += block.body.rstrip("\n").split("\n")
     return "\n".join(lines) + "\n" if lines else None
