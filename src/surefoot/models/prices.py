@@ -76,15 +76,15 @@ def _unknown(provider: str, model: str, why: str) -> PriceUnknown:
     return PriceUnknown(
         f"the price of {provider}:{model} is not known",
         why=why,
-        remedy="Give a ceiling price in the deployment's settings (ModelSettings(price=Price(input=..., output=...)), "
-        "in nano-dollars a token: 2 dollars a million tokens are 2000), or update genai-prices.",
+        remedy="Give a ceiling price in the settings (ModelSettings(price=Price(input=..., "
+        "output=...)), in nano-dollars a token: 2 dollars a million tokens are 2000), or update genai-prices.",
         provider=provider,
         model=model,
     )
 
 
 def _listed(provider: str, model: str, now: datetime) -> Prices | None:
-    from genai_prices.data_snapshot import get_snapshot  # 0.2 s
+    from genai_prices.data_snapshot import get_snapshot  # 0.2 s, for listed prices only
 
     try:
         found, info = get_snapshot().find_provider_model(model, None, provider, None)

@@ -62,7 +62,8 @@ def settings_from_environment(environment: Mapping[str, str] | None = None) -> d
     environment = os.environ if environment is None else environment
     return {
         provider: ModelSettings(
-            api_key=environment.get(key, "").strip() or None, base_url=environment.get(url, "").strip() or None
+            api_key=environment.get(key, "").strip() or None,
+            base_url=environment.get(url, "").strip() or None,
         )
         for provider, (key, url) in VARIABLES.items()
     }

@@ -80,16 +80,18 @@ class EmbeddedModel(OpenAIModel):
         child = self._child
         address = child.ready() if child is not None else None
         if address is None or address != self._address or self._loop is not asyncio.get_running_loop():
-            address, _ = await asyncio.gather(
+            served, _ = await asyncio.gather(
                 asyncio.to_thread(self._served),
-                asyncio.to_thread(importlib.import_module, self.package),  # takes as long as the child's start
+                asyncio.to_thread(
+                    importlib.import_module, self.package
+                ),  # takes as long as the child's start
             )
             await self._drop_client()
             if self._loop is not asyncio.get_running_loop():
                 self._turn = asyncio.Semaphore(1)
-            self._address = address
-            self.settings = replace(self.settings, base_url=f"{address.url}/v1", api_key=address.key)
-            self.output = "grammar" if address.llguidance else "json_schema"
+            self._address = served
+            self.settings = replace(self.settings, base_url=f"{served.url}/v1", api_key=served.key)
+            self.output = "grammar" if served.llguidance else "json_schema"
         return await super()._connected()
 
     def _served(self) -> Address:

@@ -8,6 +8,7 @@ is started in a thread, never on the event loop.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import os
 import secrets
@@ -90,7 +91,7 @@ class Child:
     def _start(self) -> Address:
         key = secrets.token_urlsafe(24)
         weights = self.want.weights
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the child
         self._process = subprocess.Popen(  # noqa: S603  our own interpreter, our own file
             # -P: the folder of the program holds an openai.py, which must not stand in for the real one
             [sys.executable, "-P", str(PROGRAM)],
@@ -120,7 +121,8 @@ class Child:
 
     def _first_line(self) -> dict[str, Any]:
         process = self._process
-        assert process is not None and process.stdout is not None
+        assert process is not None
+        assert process.stdout is not None
         # A watchdog instead of select: pipes cannot be waited for with a timeout on every system.
         watchdog = threading.Timer(START_SECONDS, process.kill)
         watchdog.start()
@@ -151,10 +153,15 @@ class Child:
         why = " ".join((said or self._last_words() or f"exit status {code}").split())[:300]
         if said or "No module" in why:
             return ModelRefused(
-                f"the embedded model could not load {name}", why=why, remedy="Check the file, and `surefoot doctor`."
+                f"the embedded model could not load {name}",
+                why=why,
+                remedy="Check the file, and `surefoot doctor`.",
             )
         return ModelUnavailable(
-            f"the embedded model did not start with {name}", why=why, charged=False, remedy="See `surefoot doctor`."
+            f"the embedded model did not start with {name}",
+            why=why,
+            charged=False,
+            remedy="See `surefoot doctor`.",
         )
 
     def _last_words(self) -> str:
@@ -179,10 +186,9 @@ class Child:
 
 
 def _close(pipe: IO[str]) -> None:
-    try:
+    # What was still to be written was for a process that is gone.
+    with contextlib.suppress(BrokenPipeError):
         pipe.close()
-    except BrokenPipeError:
-        pass  # what was still to be written was for a process that is gone
 
 
 class _Children:

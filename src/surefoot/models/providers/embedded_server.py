@@ -6,6 +6,7 @@ address goes out as one JSON line on standard output. It ends when its standard 
 the operating system sees to even if the parent is killed.
 """
 
+import importlib
 import json
 import os
 import signal
@@ -23,8 +24,7 @@ def main() -> NoReturn:
     threading.Thread(target=_watch_input, daemon=True).start()
     threading.Thread(target=_watch_parent, args=(os.getppid(),), daemon=True).start()
 
-    import xllamacpp
-
+    xllamacpp: Any = importlib.import_module("xllamacpp")  # now that the watchers are up
     parameters = _parameters(xllamacpp, settings)
     try:
         server = xllamacpp.Server(parameters)
@@ -46,7 +46,7 @@ def _parameters(xllamacpp: Any, settings: dict[str, Any]) -> Any:
     parameters.cpuparams.n_threads = settings["threads"]
     parameters.cpuparams_batch.n_threads = settings["threads"]
     parameters.n_gpu_layers = 0
-    # Nobody but the parent: a key of its own, a free port of loopback, no page of a browser, no other endpoint.
+    # Nobody but the parent: a key of its own, a free port of loopback, no browser's page, no other endpoint.
     parameters.hostnames = ["127.0.0.1"]
     parameters.port = 0
     parameters.api_keys = [settings["key"]]
@@ -56,6 +56,9 @@ def _parameters(xllamacpp: Any, settings: dict[str, Any]) -> Any:
     parameters.endpoint_slots = False
     parameters.endpoint_props = False
     parameters.endpoint_metrics = False
+    # A request is given up only between two batches: 128 tokens are under a second, 2,048 (the default) 12.
+    parameters.n_batch = 128
+    parameters.n_ubatch = 128
     # Memory: the default keeps up to 8 GB of old prompts.
     parameters.cache_ram_mib = 0
     parameters.n_ctx_checkpoints = 0

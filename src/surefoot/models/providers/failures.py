@@ -24,7 +24,14 @@ LONGEST_LINE = 200
 """Characters of a provider's own message that we pass on."""
 
 NOT_SENT = frozenset(
-    {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol", "LocalProtocolError"}
+    {
+        "ConnectError",
+        "ConnectTimeout",
+        "PoolTimeout",
+        "ProxyError",
+        "UnsupportedProtocol",
+        "LocalProtocolError",
+    }
 )
 """Errors of the HTTP client that can only happen before the request is sent."""
 
@@ -36,8 +43,10 @@ TOO_LONG = frozenset({"context_length_exceeded", "exceed_context_size_error", "r
 
 def from_exception(error: Exception, model: str, key: str | None) -> ModelError:
     """The error to raise for whatever an SDK raised. `key` is taken out of the provider's words."""
-    if (status := getattr(error, "status_code", None)) is not None and hasattr(error, "response"):
-        return from_status(status, error.response.headers, getattr(error, "body", None), model, key)
+    if (status := getattr(error, "status_code", None)) is not None:
+        return from_status(
+            status, getattr(error, "response").headers, getattr(error, "body", None), model, key
+        )
     kinds = _kinds(error)
     if "APITimeoutError" in kinds:
         if "PoolTimeout" in kinds or "ConnectTimeout" in kinds:
@@ -69,21 +78,33 @@ def from_status(
     wait = retry_after(headers)
     if status == 429 and not codes & NO_MONEY:
         return ModelUnavailable(
-            f"{model}: too many requests", why=why, charged=False, retry_after=wait, status=status,
-            remedy="It is tried again by itself. If it goes on: fewer runs at once, or a higher limit at the provider.",
+            f"{model}: too many requests",
+            why=why,
+            charged=False,
+            retry_after=wait,
+            status=status,
+            remedy="It is tried again by itself. If it goes on: fewer runs at once, or a higher limit.",
         )
     if status >= 500 or status in (408, 409, 425):
         # 503 and 529 say "overloaded": turned away at the door. Of the others nobody knows how far they came.
         return ModelUnavailable(
-            f"{model}: the provider failed", why=why, charged=status not in (503, 529, 409, 425),
-            retry_after=wait, status=status, remedy="It is tried again by itself, then the next model in order.",
+            f"{model}: the provider failed",
+            why=why,
+            charged=status not in (503, 529, 409, 425),
+            retry_after=wait,
+            status=status,
+            remedy="It is tried again by itself, then the next model in order.",
         )
     if codes & TOO_LONG or status == 413:
         return ModelRefused(
-            f"{model}: the request is longer than the model can read", why=why, status=status,
+            f"{model}: the request is longer than the model can read",
+            why=why,
+            status=status,
             remedy="Give the ask less data, or list a model with a longer context.",
         )
-    return ModelRefused(f"{model}: the provider refused the request", why=why, status=status, remedy=_remedy(status, codes))
+    return ModelRefused(
+        f"{model}: the provider refused the request", why=why, status=status, remedy=_remedy(status, codes)
+    )
 
 
 def _remedy(status: int, codes: frozenset[str]) -> str:
@@ -96,25 +117,28 @@ def _remedy(status: int, codes: frozenset[str]) -> str:
             return "Check the model's name, and the base URL with its path (often it ends in /v1)."
         case 400 | 422:
             return (
-                "If it names response_format, output_config or a schema, this model or server cannot enforce one: "
-                "set the provider's option output to 'none'. Otherwise the message names what to change."
+                "If it names response_format, output_config or a schema, this model or server cannot enforce "
+                "one: set the provider's option output to 'none'. Otherwise the message names what to change."
             )
         case _ if 300 <= status < 400:
-            return "The server sends elsewhere, and a key follows no redirect: set the base URL to the final address."
+            return "The server sends elsewhere, where no key follows: set the base URL to the final address."
         case _:
             return "The message names what to change."
 
 
 def unreachable(model: str) -> ModelUnavailable:
     return ModelUnavailable(
-        f"{model}: the provider could not be reached", why="no connection was made, so nothing was sent",
-        charged=False, remedy="Check the network, the base URL and the provider's status page.",
+        f"{model}: the provider could not be reached",
+        why="no connection was made, so nothing was sent",
+        charged=False,
+        remedy="Check the network, the base URL and the provider's status page.",
     )
 
 
 def timed_out(model: str) -> ModelUnavailable:
     return ModelUnavailable(
-        f"{model}: no answer within the ask's time", why="the request was sent, so it may be billed",
+        f"{model}: no answer within the ask's time",
+        why="the request was sent, so it may be billed",
         remedy="Give the ask more time, ask for fewer tokens, or list a faster model.",
     )
 
@@ -129,7 +153,8 @@ def cut_off(model: str) -> ModelUnavailable:
 
 def unreadable(model: str, why: str) -> ModelUnavailable:
     return ModelUnavailable(
-        f"{model}: the answer cannot be read", why=why,
+        f"{model}: the answer cannot be read",
+        why=why,
         remedy="If it goes on, the base URL leads to something else than this provider's API.",
     )
 

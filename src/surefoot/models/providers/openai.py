@@ -30,7 +30,6 @@ from ...core.model import (
     Tokens,
 )
 from ...errors import DefinitionError
-
 from . import failures, prompted
 from .schemas import GRAMMAR, STRICT, Fitted, Schema, fit
 from .sdk import SdkModel, clean, count, take_options
@@ -75,7 +74,7 @@ class OpenAIModel(SdkModel):
         if wrong := sorted(self.extra.keys() & (OURS | COSTLY)):
             raise DefinitionError(
                 f"{name}: option 'extra' may not set {', '.join(wrong)}",
-                remedy="What we send ourselves, and what changes the price of an answer, cannot be set there.",
+                remedy="What we send ourselves, and what changes an answer's price, cannot be set there.",
             )
 
     # ── out ──────────────────────────────────────────────────────────────────────────────────────
@@ -97,7 +96,11 @@ class OpenAIModel(SdkModel):
             body["tools"] = [
                 {
                     "type": "function",
-                    "function": {"name": t.name, "description": clean(t.description), "parameters": t.input_schema},
+                    "function": {
+                        "name": t.name,
+                        "description": clean(t.description),
+                        "parameters": t.input_schema,
+                    },
                 }
                 for t in sent.tools
             ]
@@ -137,7 +140,9 @@ class OpenAIModel(SdkModel):
             case "json_schema" if schema.get("type") == "object":
                 return instructions, _response_format(sent.output_name, schema, strict=False)
             case "json_object":
-                return _with(instructions, prompted.told(schema)), {"response_format": {"type": "json_object"}}
+                return _with(instructions, prompted.told(schema)), {
+                    "response_format": {"type": "json_object"}
+                }
             case _:
                 return _with(instructions, prompted.told(schema)), {}
 
@@ -145,13 +150,18 @@ class OpenAIModel(SdkModel):
 
     def connect(self, sdk: Any, key: str, http: dict[str, Any]) -> Any:
         return sdk.AsyncOpenAI(
-            api_key=key, base_url=self.base_url, max_retries=0, http_client=sdk.DefaultAsyncHttpxClient(**http)
+            api_key=key,
+            base_url=self.base_url,
+            max_retries=0,
+            http_client=sdk.DefaultAsyncHttpxClient(**http),
         )
 
     async def post(self, client: Any, body: dict[str, Any], timeout: Any) -> Any:
         known = {key: value for key, value in body.items() if key in OURS}
         more = {key: value for key, value in body.items() if key not in OURS}
-        raw = await client.chat.completions.with_raw_response.create(**known, extra_body=more or None, timeout=timeout)
+        raw = await client.chat.completions.with_raw_response.create(
+            **known, extra_body=more or None, timeout=timeout
+        )
         return raw.http_response
 
     # ── in ───────────────────────────────────────────────────────────────────────────────────────
@@ -191,7 +201,11 @@ def _message(message: Message) -> dict[str, Any]:
             return {"role": "tool", "tool_call_id": message.call_id, "content": clean(message.text)}
         case "assistant" if message.calls:
             calls = [
-                {"id": c.id, "type": "function", "function": {"name": c.name, "arguments": clean(c.arguments)}}
+                {
+                    "id": c.id,
+                    "type": "function",
+                    "function": {"name": c.name, "arguments": clean(c.arguments)},
+                }
                 for c in message.calls
             ]
             return {"role": "assistant", "content": clean(message.text) or None, "tool_calls": calls}
@@ -202,7 +216,10 @@ def _message(message: Message) -> dict[str, Any]:
 def _response_format(name: str, schema: Schema, *, strict: bool) -> dict[str, Any]:
     named = re.sub(r"[^a-zA-Z0-9_-]", "_", name)[:64] or "answer"
     return {
-        "response_format": {"type": "json_schema", "json_schema": {"name": named, "schema": schema, "strict": strict}}
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": {"name": named, "schema": schema, "strict": strict},
+        }
     }
 
 
@@ -221,7 +238,9 @@ def _call(item: dict[str, Any]) -> ProposedCall:
 
 def _text(content: Any) -> str:
     if isinstance(content, list):
-        return "".join(part["text"] for part in content if isinstance(part, dict) and part.get("type") == "text")
+        return "".join(
+            part["text"] for part in content if isinstance(part, dict) and part.get("type") == "text"
+        )
     return content if isinstance(content, str) else ""
 
 

@@ -14,7 +14,6 @@ from typing import Any
 
 from ...core.jsons import dumps, loads, parse_strictly
 from ...core.model import Message, ModelAnswer, ModelRequest, ProposedCall
-
 from .schemas import Schema, one_of
 
 TEXT: Schema = {"type": "string"}
@@ -72,7 +71,7 @@ def told(schema: Schema) -> str:
 
 
 def shape(schema: Schema, *, lead: str = "Reply with JSON: ") -> str:
-    """A schema in a few words, as a small model reads it: {"intent": "refund" or "other", "number": text or null}."""
+    """A schema in a few words, for a small model: {"intent": "refund" or "other", "number": text or null}."""
     return lead + _shape(schema, schema.get("$defs", {}), depth=0)
 
 
@@ -90,7 +89,9 @@ def _shape(node: Any, definitions: Schema, depth: int) -> str:
             return " or ".join(dict.fromkeys(_shape(choice, definitions, depth) for choice in node[key]))
     match node.get("type"):
         case "object" if node.get("properties"):
-            members = (f'"{name}": {_shape(v, definitions, depth + 1)}' for name, v in node["properties"].items())
+            members = (
+                f'"{name}": {_shape(v, definitions, depth + 1)}' for name, v in node["properties"].items()
+            )
             return "{" + ", ".join(members) + "}"
         case "object":
             return "{}"
@@ -113,7 +114,12 @@ def _shape(node: Any, definitions: Schema, depth: int) -> str:
 def _choice(head: dict[str, Schema], name: str, schema: Schema) -> Schema:
     inner = {key: value for key, value in schema.items() if key != "$defs"}
     members = {**head, name: inner}
-    whole: Schema = {"type": "object", "properties": members, "required": list(members), "additionalProperties": False}
+    whole: Schema = {
+        "type": "object",
+        "properties": members,
+        "required": list(members),
+        "additionalProperties": False,
+    }
     return {**whole, "$defs": schema["$defs"]} if "$defs" in schema else whole
 
 
@@ -143,7 +149,7 @@ def plain(text: str) -> str:
 
 def _last_member(text: str, name: str) -> str | None:
     """The text of an object's last member, where that one is `name`. `text` is known to be valid JSON."""
-    match = re.match(r'\{\s*(?:"tool"\s*:\s*"(?:[^"\\]|\\.)*"\s*,\s*)?"%s"\s*:\s*' % name, text)
+    match = re.match(rf'\{{\s*(?:"tool"\s*:\s*"(?:[^"\\]|\\.)*"\s*,\s*)?"{name}"\s*:\s*', text)
     if match is None:
         return None
     inner = text[match.end() : -1].rstrip()

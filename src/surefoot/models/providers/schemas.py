@@ -18,7 +18,9 @@ from ...core.jsons import dumps, parse_strictly
 
 Schema = dict[str, Any]
 
-COMMON_FORMATS = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"})
+COMMON_FORMATS = frozenset(
+    {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"}
+)
 NUMBERS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})
 WHOLE = 10**15
 """Where an integer without limits is cut off, so that digits cannot go on until the tokens end."""
@@ -182,7 +184,9 @@ def _string(node: Schema, dialect: Dialect) -> Schema:
         # A format and a length together are more than most engines can say.
         kept = {"format": node["format"]}
     elif dialect.longest is not None and "pattern" not in kept:
-        kept["maxLength"] = min(kept.get("maxLength", dialect.longest), max(dialect.longest, kept.get("minLength", 0)))
+        kept["maxLength"] = min(
+            kept.get("maxLength", dialect.longest), max(dialect.longest, kept.get("minLength", 0))
+        )
     return {"type": "string", **kept}
 
 
@@ -192,7 +196,13 @@ def _items(node: Schema, dialect: Dialect) -> Schema:
         if not dialect.maps:
             raise _CannotSay
         front = [_fit(item, dialect) for item in node["prefixItems"]]
-        return {"type": "array", "prefixItems": front, "items": False, "minItems": len(front), "maxItems": len(front)}
+        return {
+            "type": "array",
+            "prefixItems": front,
+            "items": False,
+            "minItems": len(front),
+            "maxItems": len(front),
+        }
     if dialect.most is not None:
         kept.setdefault("maxItems", max(dialect.most, kept.get("minItems", 0)))
     elif "minItems" not in dialect.array and node.get("minItems") in (0, 1):
@@ -219,7 +229,9 @@ def _object(members: dict[str, Schema]) -> Schema:
 
 def _choices(choices: list[Any], dialect: Dialect) -> list[Schema]:
     fitted = []
-    numeric = any(isinstance(choice, dict) and choice.get("type") in ("number", "integer") for choice in choices)
+    numeric = any(
+        isinstance(choice, dict) and choice.get("type") in ("number", "integer") for choice in choices
+    )
     for choice in choices:
         if numeric and isinstance(choice, dict) and choice.get("type") == "string" and "pattern" in choice:
             continue  # a Decimal: number, or the same as text; one way to write it is enough
@@ -229,7 +241,8 @@ def _choices(choices: list[Any], dialect: Dialect) -> list[Schema]:
 
 _STRUCTURE = frozenset(
     "type properties required additionalProperties items prefixItems anyOf oneOf allOf enum const $ref $defs "
-    "title description default examples deprecated readOnly writeOnly discriminator $schema $id $comment".split()
+    "title description default examples deprecated readOnly writeOnly discriminator $schema $id "
+    "$comment".split()
 )
 
 
@@ -261,12 +274,20 @@ def _kind(value: Any) -> str:
 def _looks_around(pattern: Any) -> bool:
     """Whether a pattern needs more than a regular language: look-around, or a reference back."""
     text = str(pattern)
-    return any(mark in text for mark in ("(?=", "(?!", "(?<", "(?P=")) or any(f"\\{n}" in text for n in range(1, 10))
+    return any(mark in text for mark in ("(?=", "(?!", "(?<", "(?P=")) or any(
+        f"\\{n}" in text for n in range(1, 10)
+    )
 
 
 def _unbounded(node: Any) -> Iterator[None]:
     if isinstance(node, dict):
-        if node.get("type") == "string" and not node.keys() & {"maxLength", "enum", "const", "format", "pattern"}:
+        if node.get("type") == "string" and not node.keys() & {
+            "maxLength",
+            "enum",
+            "const",
+            "format",
+            "pattern",
+        }:
             yield None
         for value in node.values():
             yield from _unbounded(value)

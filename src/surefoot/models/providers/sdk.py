@@ -17,7 +17,6 @@ from ...core.jsons import dumps
 from ...core.model import Bound, ModelAnswer, ModelRequest, ModelSettings, Tokens
 from ...errors import DefinitionError, ModelError, ModelRefused
 from ..prices import Prices, prices_of
-
 from . import failures
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -37,19 +36,24 @@ def is_loopback(url: str | None) -> bool:
     return url is not None and (urlsplit(url).hostname or "") in LOOPBACK
 
 
-def take_options(provider: str, given: dict[str, Any], known: dict[str, tuple[Any, ...] | type]) -> dict[str, Any]:
+def take_options(
+    provider: str, given: dict[str, Any], known: dict[str, tuple[Any, ...] | type]
+) -> dict[str, Any]:
     """`given`, checked: each name is known, each value one of its choices or of its type."""
     for name, value in given.items():
         allowed = known.get(name)
         if allowed is None:
             raise DefinitionError(
-                f"{provider}: there is no option {name!r}", remedy=f"Its options are: {', '.join(sorted(known))}."
+                f"{provider}: there is no option {name!r}",
+                remedy=f"Its options are: {', '.join(sorted(known))}.",
             )
         fits = value in allowed if isinstance(allowed, tuple) else isinstance(value, allowed)
         if allowed is float:
             fits = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not fits:
-            choices = " or ".join(map(repr, allowed)) if isinstance(allowed, tuple) else f"a {allowed.__name__}"
+            choices = (
+                " or ".join(map(repr, allowed)) if isinstance(allowed, tuple) else f"a {allowed.__name__}"
+            )
             raise DefinitionError(f"{provider}: option {name!r} is {value!r}", remedy=f"It takes {choices}.")
     return given
 
@@ -82,7 +86,10 @@ class SdkModel(ABC):
 
     @abstractmethod
     def read(self, data: dict[str, Any], request: ModelRequest) -> ModelAnswer:
-        """The answer in the JSON of the HTTP response. Raises ModelUnavailable, KeyError, TypeError, ValueError."""
+        """The answer in the JSON of the HTTP response.
+
+        Raises ModelUnavailable; a KeyError, TypeError or ValueError is read as an answer of the wrong shape.
+        """
 
     @abstractmethod
     def connect(self, sdk: Any, key: str, http: dict[str, Any]) -> Any:
