@@ -1,0 +1,157 @@
+"""Reading rows into the protocol's values.
+
+Reads go straight to SQLite in the loop's thread, on a connection of their own: in WAL mode they wait for no
+writer, and a hop to another thread would cost more than the query.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from sqlite3 import Connection
+from typing import Any, get_args
+
+from surefoot.state.queries import load
+from surefoot.state.store import (
+    DayRow,
+    ItemRow,
+    ItemStatus,
+    Mail,
+    RunFilter,
+    RunRow,
+    Status,
+    StoredEvent,
+    WorkerRow,
+)
+
+_SQL = load("reads")
+_NO_LIMIT = -1
+
+
+class Reader:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._names: dict[int, str] = {}
+
+    def _all(self, sql: str, *values: Any) -> list[Any]:
+        return self._connection.execute(sql, values).fetchall()
+
+    def _one(self, sql: str, *values: Any) -> Any:
+        # fetchall, because a statement that is not read to its end keeps its snapshot open
+        rows = self._connection.execute(sql, values).fetchall()
+        return rows[0] if rows else None
+
+    def mail(self, run: str) -> list[Mail]:
+        return [Mail(*row) for row in self._all(_SQL["mail"], run)]
+
+    def pending_mail(self, worker: str) -> list[str]:
+        return [run for (run,) in self._all(_SQL["pending_mail"], worker)]
+
+    def next_due(self) -> int | None:
+        due: int | None = self._one(_SQL["next_due"])[0]
+        return due
+
+    # ── journals ──
+
+    def journals(self, runs: Iterable[str]) -> dict[str, list[StoredEvent]]:
+        asked = list(runs)
+        found: dict[str, list[StoredEvent]] = {run: [] for run in asked}
+        for row in self._all(_SQL["journals"], json.dumps(asked)):
+            event = self._event(row)
+            found[event.run].append(event)
+        return found
+
+    def events(self, run: str, after: int, limit: int | None) -> list[StoredEvent]:
+        rows = self._all(_SQL["events"], run, after, _NO_LIMIT if limit is None else limit)
+        return [self._event(row) for row in rows]
+
+    def _event(self, row: tuple[Any, ...]) -> StoredEvent:
+        run, seq, at, code, version, view, sealed, digest = row
+        kind = self._names.get(code)
+        if kind is None:
+            self._names = dict(self._all(_SQL["kinds"]))
+            kind = self._names.get(code, f"unknown.{code}")
+        return StoredEvent(run, seq, at, kind, version, view, sealed, digest)
+
+    # ── runs ──
+
+    def run(self, run: str) -> RunRow | None:
+        row = self._one(_SQL["runs"].replace("{where}", "WHERE id = ?"), run)
+        return None if row is None else _run_row(row)
+
+    def find_key(self, workflow: str, key: str) -> RunRow | None:
+        row = self._one(_SQL["runs"].replace("{where}", "WHERE workflow = ? AND key = ?"), workflow, key)
+        return None if row is None else _run_row(row)
+
+    def runs(self, wanted: RunFilter) -> list[RunRow]:
+        """Newest first. Several statuses are read one by one, each along its index, and merged."""
+        conditions = []
+        values: list[Any] = []
+        if wanted.workflow is not None:
+            conditions.append("workflow = ?")
+            values.append(wanted.workflow)
+        if wanted.since is not None:
+            conditions.append("created >= ?")
+            values.append(wanted.since)
+        if wanted.before is not None:
+            conditions.append("row < (SELECT row FROM runs WHERE id = ?)")
+            values.append(wanted.before)
+        if not wanted.status:
+            return [_run_row(row[1:]) for row in self._page(conditions, values, wanted.limit)]
+        found: list[Any] = []
+        for status in set(wanted.status):
+            found += self._page(["status = ?", *conditions], [status, *values], wanted.limit)
+        found.sort(key=lambda row: -row[0])
+        return [_run_row(row[1:]) for row in found[: wanted.limit]]
+
+    def _page(self, conditions: list[str], values: list[Any], limit: int) -> list[Any]:
+        where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+        sql = _SQL["runs"].replace("SELECT id", "SELECT row, id", 1)
+        return self._all(sql.replace("{where}", f"{where} ORDER BY row DESC LIMIT ?"), *values, limit)
+
+    def counts(self) -> dict[Status, int]:
+        found: dict[Status, int] = dict.fromkeys(get_args(Status), 0)
+        found.update(self._all(_SQL["counts"]))
+        return found
+
+    # ── the rest ──
+
+    def item(self, item: str) -> ItemRow | None:
+        row = self._one(_SQL["items"].replace("{where}", "WHERE items.id = ?"), item)
+        return None if row is None else _item_row(row)
+
+    def items(self, status: ItemStatus | None, run: str | None, limit: int) -> list[ItemRow]:
+        """Longest waiting first."""
+        conditions = ["items.status = ?"] if status is not None else []
+        values: list[Any] = [status] if status is not None else []
+        if run is not None:
+            conditions.append("items.run = (SELECT row FROM runs WHERE id = ?)")
+            values.append(run)
+        where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+        sql = _SQL["items"].replace("{where}", f"{where} ORDER BY items.opened, items.rowid LIMIT ?")
+        return [_item_row(row) for row in self._all(sql, *values, limit)]
+
+    def workers(self) -> list[WorkerRow]:
+        return [WorkerRow(*row) for row in self._all(_SQL["workers"])]
+
+    def day(self, workflow: str, day: str) -> DayRow:
+        nanousd, tokens = self._one(_SQL["day"], workflow, day) or (0, 0)
+        return DayRow(workflow, day, nanousd, tokens)
+
+    def definition(self, fingerprint: str) -> str | None:
+        row = self._one(_SQL["definition"], fingerprint)
+        return None if row is None else str(row[0])
+
+    def data_version(self) -> int:
+        return int(self._one("PRAGMA data_version")[0])
+
+
+def _run_row(row: tuple[Any, ...]) -> RunRow:
+    *start, summary, data_key, pruned, mail = row
+    values = [*start, json.loads(summary), data_key, mail, bool(pruned)]
+    return RunRow(*values)
+
+
+def _item_row(row: tuple[Any, ...]) -> ItemRow:
+    item, run, kind, queue, status, view, *rest = row
+    return ItemRow(item, run, kind, queue, status, json.loads(view), *rest)

@@ -1,0 +1,172 @@
+"""Opening the database file: settings of a connection, and the numbered migrations.
+
+A file that does not exist is made; one of an older schema is brought up in one transaction, safely also when
+two processes open it at once; one of a newer schema is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import time
+from pathlib import Path
+
+from surefoot.errors import StoreUnavailable, StoreVersion
+from surefoot.state.faults import explain, is_busy
+from surefoot.state.queries import FOLDER
+
+APPLICATION = 0x53464F54  # "SFOT": marks the file as ours
+PATIENCE = 10.0
+"""Seconds that a connection waits for another process's lock."""
+
+
+def migrations() -> dict[int, str]:
+    """Every migration's SQL by its number."""
+    found = {}
+    for path in sorted((FOLDER / "migrations").glob("*.sql")):
+        match = re.fullmatch(r"(\d{4})_\w+\.sql", path.name)
+        if match:
+            found[int(match[1])] = path.read_text("utf-8")
+    return found
+
+
+def newest() -> int:
+    return max(migrations())
+
+
+def connect(database: str, *, uri: bool = False) -> sqlite3.Connection:
+    """A connection in autocommit mode that waits for nobody: the callers do their own waiting."""
+    return sqlite3.connect(
+        database, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=300, uri=uri
+    )
+
+
+def prepare(connection: sqlite3.Connection, where: str, *, memory: bool = False) -> None:
+    """Settings and schema. Raises StoreVersion, StoreUnavailable."""
+    try:
+        connection.execute(f"PRAGMA busy_timeout = {int(PATIENCE * 1000)}")
+        if not memory:
+            if _version(connection) == 0:
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only counts before the first table
+            _wal(connection)
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA journal_size_limit = 67108864")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        _migrate(connection, where)
+        connection.execute("PRAGMA busy_timeout = 0")
+    except sqlite3.Error as error:
+        raise explain(error, where) from error
+
+
+def _wal(connection: sqlite3.Connection) -> None:
+    """Changing to WAL takes the whole file for itself, and SQLite does not wait for that by itself."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        except sqlite3.OperationalError as error:
+            if not is_busy(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+            continue
+        if mode != "wal":
+            raise StoreUnavailable(
+                "the store cannot be used",
+                why=f"its file system does not allow SQLite's write-ahead log (journal mode stayed {mode!r})",
+                remedy="Put the database on a local disk.",
+            )
+        return
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _migrate(connection: sqlite3.Connection, where: str) -> None:
+    known = migrations()
+    if _version(connection) == max(known) and _application(connection) == APPLICATION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = _version(connection)
+        if _application(connection) != APPLICATION and _has_tables(connection):
+            raise StoreUnavailable(
+                f"the store {where} cannot be used",
+                why="the file is a database of another program",
+                remedy="Check the path given with --store.",
+            )
+        if version > max(known):
+            raise StoreVersion(
+                f"the store {where} has schema {version}, and this Surefoot knows schemas up to {max(known)}",
+                why="a newer Surefoot has upgraded it",
+                remedy="Upgrade this installation: `pip install --upgrade surefoot`.",
+                schema=version,
+                known=max(known),
+            )
+        for number, text in known.items():
+            if number > version:
+                _script(connection, text)
+        connection.execute(f"PRAGMA user_version = {max(known)}")
+        connection.execute(f"PRAGMA application_id = {APPLICATION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.rollback()
+        raise
+
+
+def _application(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA application_id").fetchone()[0])
+
+
+def _has_tables(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone() is not None
+
+
+def _script(connection: sqlite3.Connection, text: str) -> None:
+    """Statement by statement: `executescript` would commit our transaction first."""
+    statement = ""
+    for line in text.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            connection.execute(statement)
+            statement = ""
+
+
+def make_file(path: Path) -> None:
+    """Makes the folder and an empty file that only its user may read: journals hold customers' words."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise StoreUnavailable(
+            f"the store sqlite:///{path} cannot be used",
+            why=str(error.strerror or error),
+            remedy="Check that the path is right and that this user may write there.",
+        ) from error
+
+
+def schema_version(path: Path) -> int | None:
+    """The schema of a file, 0 for an empty one, None where there is no file."""
+    if not path.exists():
+        return None
+    connection = connect(str(path))
+    try:
+        connection.execute(f"PRAGMA busy_timeout = {int(PATIENCE * 1000)}")
+        return _version(connection)
+    except sqlite3.Error as error:
+        raise explain(error, f"sqlite:///{path}") from error
+    finally:
+        connection.close()
+
+
+def upgrade(path: Path) -> tuple[int, int]:
+    """Makes or upgrades the file; returns its schema before and after."""
+    before = schema_version(path) or 0
+    make_file(path)
+    connection = connect(str(path))
+    try:
+        prepare(connection, f"sqlite:///{path}")
+        return before, _version(connection)
+    finally:
+        connection.close()

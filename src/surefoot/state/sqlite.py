@@ -1,0 +1,264 @@
+"""The store on SQLite: a file shared by the processes of one machine, or the same in memory.
+
+Three parts: `Writer` commits, `Reader` reads, and this class is the door to both. A store in memory runs the
+same SQL on a database that lives as long as a store of its name is open (decision 0010).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from pathlib import Path
+
+from surefoot.errors import StoreError
+from surefoot.state import duties
+from surefoot.state.commit import Committer
+from surefoot.state.faults import Explained
+from surefoot.state.locks import FileLocks, LocalLocks, Locks
+from surefoot.state.reads import Reader
+from surefoot.state.schema import PATIENCE, connect, make_file, prepare
+from surefoot.state.store import (
+    Append,
+    Claimed,
+    DayRow,
+    ItemRow,
+    ItemStatus,
+    Mail,
+    NewRun,
+    Pruned,
+    RunFilter,
+    RunRow,
+    Status,
+    StoredEvent,
+    StoreOptions,
+    Submitted,
+    WorkerRow,
+)
+from surefoot.state.transaction import Duty, Transaction
+from surefoot.state.writer import Writer
+
+PRUNE_AT_ONCE = 100
+"""Runs whose journals one transaction deletes, so that no worker waits long for its turn."""
+
+_living: dict[str, set[str]] = {}
+"""Workers of the stores in memory of this process, by the database's name."""
+
+
+class SqliteStore:
+    """`place` is a path, or the name of a database in memory. Everything else waits for `open()`."""
+
+    def __init__(self, place: Path | str, options: StoreOptions) -> None:
+        self.worker = options.worker
+        self._options = options
+        self._place = place
+        self._memory = isinstance(place, str)
+        self.url = f"memory:{place}" if isinstance(place, str) else f"sqlite:///{place}"
+        self._explained = Explained(self.url)
+        self._connection: sqlite3.Connection | None = None
+        self._reading: sqlite3.Connection | None = None
+        self._parts: tuple[Writer, Reader, Committer] | None = None
+        self._seen = (-1, -1)
+        self._poke: Callable[[Sequence[str]], None] | None = None
+        locks: Locks
+        if isinstance(place, str):
+            locks = LocalLocks(_living.setdefault(place, set()))
+        else:
+            locks = FileLocks(place.with_name(place.name + "-workers"))
+        self._locks = locks
+        self._duties = duties.LeaseDuties(options.worker, locks)
+
+    # ── opening ──
+
+    async def open(self) -> None:
+        if self._parts is not None:
+            return
+        try:
+            with self._explained:
+                self._connect()
+        except BaseException:
+            self._disconnect()
+            raise
+        assert self._connection is not None
+        assert self._reading is not None
+        committer = Committer(self._connection, self._options, self.url)
+        writer = Writer(committer, threaded=not self._memory)
+        writer.poke = self._poke
+        self._parts = (writer, Reader(self._reading), committer)
+
+    def _connect(self) -> None:
+        if isinstance(self._place, str):
+            # `memdb` is SQLite's own file system in memory: a name that starts with a slash is shared by the
+            # connections of this process.
+            self._connection = connect(f"file:/surefoot-{self._place}?vfs=memdb", uri=True)
+            prepare(self._connection, self.url, memory=True)
+            self._reading = self._connection
+            return
+        make_file(self._place)
+        self._connection = connect(str(self._place))
+        prepare(self._connection, self.url)
+        self._reading = connect(str(self._place))
+        self._reading.execute(f"PRAGMA busy_timeout = {int(PATIENCE * 1000)}")
+        self._reading.execute("PRAGMA query_only = ON")
+
+    def _disconnect(self) -> None:
+        for connection in {self._connection, self._reading}:
+            if connection is not None:
+                connection.close()
+        self._connection = self._reading = None
+
+    async def close(self) -> None:
+        """Commits what is queued. Runs that are still held become free, as if this worker had died."""
+        if self._parts is None:
+            return
+        await self._writer.close()
+        self._parts = None
+        self._disconnect()
+        self._duties.forget()
+        self._locks.release(remove=False)
+
+    @property
+    def _writer(self) -> Writer:
+        return self._open_parts()[0]
+
+    @property
+    def _reader(self) -> Reader:
+        return self._open_parts()[1]
+
+    def _open_parts(self) -> tuple[Writer, Reader, Committer]:
+        if self._parts is None:
+            raise StoreError(f"the store {self.url} is not open", remedy="Call `await store.open()` first.")
+        return self._parts
+
+    # ── growing a journal ──
+
+    async def submit(self, new: NewRun) -> Submitted:
+        if new.lease and not self._duties.registered:
+            await self._writer.put(Duty(self._duties.register, counts=False))
+        submitted: Submitted = await self._writer.put(new)
+        return submitted
+
+    def append(self, append: Append) -> Awaitable[None]:
+        return self._writer.put(append)
+
+    # ── leases ──
+
+    async def claim(self, limit: int, *, run: str | None = None) -> list[Claimed]:
+        claimed: list[Claimed] = await self._writer.put(self._duties.claim(limit, run))
+        return claimed
+
+    async def heartbeat(self, until: int) -> None:
+        await self._writer.put(self._duties.heartbeat(until))
+
+    async def retire(self) -> None:
+        await self._writer.put(self._duties.retire())
+
+    async def extend_claims(self, run: str) -> None:
+        await self._writer.put(duties.forget_claims(run))
+
+    # ── saying something to a run ──
+
+    async def post(self, run: str, kind: str, body: str, sealed: bytes | None = None) -> None:
+        await self._writer.put(duties.post(run, kind, body, sealed))
+
+    async def decide(
+        self, item: str, decision: str, by: str, body: str, sealed: bytes | None = None
+    ) -> ItemRow:
+        await self._writer.put(duties.decide(item, decision, by, body, sealed))
+        row = await self.item(item)
+        assert row is not None
+        return row
+
+    def on_poke(self, callback: Callable[[Sequence[str]], None]) -> None:
+        self._poke = callback
+        if self._parts is not None:
+            self._writer.poke = callback
+
+    def changed(self) -> bool:
+        _, reader, committer = self._open_parts()
+        with self._explained:
+            # A connection does not see its own commits as a change of version, hence the count beside it.
+            now = (reader.data_version(), committer.commits)
+        before, self._seen = self._seen, now
+        return now != before
+
+    # ── reading ──
+
+    async def mail(self, run: str) -> list[Mail]:
+        with self._explained:
+            return self._reader.mail(run)
+
+    async def pending_mail(self) -> list[str]:
+        with self._explained:
+            return self._reader.pending_mail(self.worker)
+
+    async def next_due(self) -> int | None:
+        with self._explained:
+            return self._reader.next_due()
+
+    async def journals(self, runs: Iterable[str]) -> dict[str, list[StoredEvent]]:
+        with self._explained:
+            return self._reader.journals(runs)
+
+    async def events(self, run: str, after: int = 0, limit: int | None = None) -> list[StoredEvent]:
+        with self._explained:
+            return self._reader.events(run, after, limit)
+
+    async def run(self, run: str) -> RunRow | None:
+        with self._explained:
+            return self._reader.run(run)
+
+    async def find_key(self, workflow: str, key: str) -> RunRow | None:
+        with self._explained:
+            return self._reader.find_key(workflow, key)
+
+    async def runs(self, wanted: RunFilter) -> list[RunRow]:
+        with self._explained:
+            return self._reader.runs(wanted)
+
+    async def item(self, item: str) -> ItemRow | None:
+        with self._explained:
+            return self._reader.item(item)
+
+    async def items(
+        self, *, status: ItemStatus | None = "open", run: str | None = None, limit: int = 200
+    ) -> list[ItemRow]:
+        with self._explained:
+            return self._reader.items(status, run, limit)
+
+    async def workers(self) -> list[WorkerRow]:
+        with self._explained:
+            return self._reader.workers()
+
+    async def day(self, workflow: str, day: str) -> DayRow:
+        with self._explained:
+            return self._reader.day(workflow, day)
+
+    async def definition(self, fingerprint: str) -> str | None:
+        with self._explained:
+            return self._reader.definition(fingerprint)
+
+    async def counts(self) -> dict[Status, int]:
+        with self._explained:
+            return self._reader.counts()
+
+    # ── upkeep ──
+
+    async def prune(self, before: int) -> Pruned:
+        runs = events = 0
+        while True:
+            part: Pruned = await self._writer.put(duties.prune(before, PRUNE_AT_ONCE))
+            if part.runs == 0:
+                break
+            runs += part.runs
+            events += part.events
+        if runs and not self._memory:
+            while await self._writer.put(Duty(_give_back_pages, counts=False)):
+                pass
+        return Pruned(runs, events)
+
+
+def _give_back_pages(transaction: Transaction) -> bool:
+    """Hands some free pages back to the file system; returns whether there are more."""
+    connection = transaction.connection
+    connection.execute("PRAGMA incremental_vacuum(500)").fetchall()
+    return bool(connection.execute("PRAGMA freelist_count").fetchone()[0])

@@ -1,0 +1,371 @@
+"""The Store: where journals, leases, timers and the inbox live, and the rules every store obeys.
+
+Reading order: `NewRun` and `Append` are the only two ways in which a journal grows; `Lease` is the
+right to append; `Mail` is how everybody who holds no lease says something to a run.
+
+Rules (the conformance suite in `surefoot.state.conformance` holds every store to them):
+
+* An append is refused, alone, when its lease's epoch is not the run's (`StaleLease`). Others of the
+  same transaction are not touched.
+* The store assigns sequence and hash inside its transaction, signs the run's new head, and changes
+  the index rows (run, inbox, ledger, mailbox) in that same transaction.
+* What `await` returns from is on disk.
+* The first decision on an open item wins, by that transaction's clock; later ones get `ItemClosed`.
+
+Times are microseconds since the epoch, UTC (`at`, `due`, `until`). Money is nano-dollars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+Status = Literal["queued", "running", "waiting", "succeeded", "failed", "cancelled"]
+ItemKind = Literal["approval", "review", "unknown"]
+ItemStatus = Literal["open", "decided", "expired", "closed"]
+
+ENDED: frozenset[str] = frozenset({"succeeded", "failed", "cancelled"})
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An event on its way in: `view` is redacted canonical JSON; `sealed` the exact JSON, encrypted,
+    or None where the view is exact."""
+
+    kind: str
+    version: int
+    at: int
+    view: str
+    sealed: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event as it lies in the store; `hash` chains it to the one before."""
+
+    run: str
+    seq: int
+    at: int
+    kind: str
+    version: int
+    view: str
+    sealed: bytes | None
+    hash: bytes
+
+
+@dataclass(slots=True)
+class Lease:
+    """The right to append to one run, until the run's epoch is raised by another claim.
+
+    `seq` and `head` are the store's own note of where the chain ends: it moves them on at each append.
+    `doubt` tells that the holder before was only believed dead (its lease lapsed, its lock was not free).
+    """
+
+    run: str
+    row: int
+    epoch: int
+    seq: int
+    head: bytes
+    doubt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """`key` is unique per workflow; `input_digest` tells whether the same key came with the same input.
+
+    With `lease=True` the run is born held by this store's worker, which saves the claim.
+    """
+
+    id: str
+    workflow: str
+    version: str
+    fingerprint: str
+    key: str | None
+    input_digest: str
+    data_key: bytes
+    records: tuple[Record, ...]
+    summary: str
+    at: int
+    lease: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """`created` is False where the key existed; `same_input` tells whether its input was the same."""
+
+    run: str
+    created: bool
+    same_input: bool
+    lease: Lease | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewItem:
+    """An inbox item: `view` is redacted JSON for lists; `expires` None means never."""
+
+    id: str
+    kind: ItemKind
+    queue: str
+    view: str
+    opened: int
+    expires: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CloseItem:
+    """`expired` and `closed` close an item that nobody decided; refused with ItemClosed if somebody did."""
+
+    id: str
+    status: Literal["expired", "closed"]
+
+
+@dataclass(frozen=True, slots=True)
+class DayCharge:
+    """Money and tokens added to (or, negative, given back to) one day of a workflow's shared ledger.
+
+    Refused with BudgetExceeded where a positive charge would pass a cap (None: no cap).
+    """
+
+    workflow: str
+    day: str
+    nanousd: int
+    tokens: int
+    cap_nanousd: int | None = None
+    cap_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunChange:
+    """New values of the run's row; None leaves a column. `release` gives the lease back with this append.
+
+    A released run is claimable from `due` on (None: not before mail arrives).
+    """
+
+    status: Status | None = None
+    summary: str | None = None
+    version: str | None = None
+    fingerprint: str | None = None
+    release: bool = False
+    due: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    lease: Lease
+    records: tuple[Record, ...]
+    change: RunChange | None = None
+    opens: tuple[NewItem, ...] = ()
+    closes: tuple[CloseItem, ...] = ()
+    taken: tuple[int, ...] = ()
+    """Mail ids that these events carry into the journal: deleted in the same transaction."""
+    charges: tuple[DayCharge, ...] = ()
+    definition: tuple[str, str] | None = None
+    """(fingerprint, JSON) of a workflow's definition, kept once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """`claims` counts the claims since the run last made progress, this one included."""
+
+    lease: Lease
+    claims: int
+    data_key: bytes
+    fingerprint: str
+    version: str
+    workflow: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """`kind` is decision, cancel or retry; `body` is exact JSON, sealed like an event where it holds
+    private values."""
+
+    id: int
+    run: str
+    kind: str
+    at: int
+    body: str
+    sealed: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    id: str
+    workflow: str
+    version: str
+    fingerprint: str
+    key: str | None
+    status: Status
+    created: int
+    updated: int
+    due: int | None
+    owner: str | None
+    epoch: int
+    claims: int
+    seq: int
+    head: bytes
+    signature: bytes
+    summary: dict[str, Any]
+    data_key: bytes | None
+    mail: int
+    """How many messages wait in its mailbox."""
+    pruned: bool = False
+    """Whether its journal was deleted because it is old; the row tells how it ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRow:
+    id: str
+    run: str
+    kind: ItemKind
+    queue: str
+    status: ItemStatus
+    view: dict[str, Any]
+    opened: int
+    expires: int | None
+    decided: int | None
+    decided_by: str | None
+    decision: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRow:
+    id: str
+    host: str
+    pid: int
+    started: int
+    until: int
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class DayRow:
+    workflow: str
+    day: str
+    nanousd: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    status: tuple[Status, ...] = ()
+    workflow: str | None = None
+    since: int | None = None
+    before: str | None = None
+    """Cursor: the id of the last run of the page before (newest first)."""
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    runs: int
+    events: int
+
+
+class Store(Protocol):
+    """One process's door to the truth. Opened with a worker id of its own by `open_store`."""
+
+    worker: str
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    # ── growing a journal ──
+    async def submit(self, new: NewRun) -> Submitted: ...
+
+    def append(self, append: Append) -> Awaitable[None]:
+        """Takes its place in the order at once; the awaitable is done when the commit is on disk.
+
+        Raises StaleLease, ItemClosed (a `closes` lost), BudgetExceeded (a charge over its cap): then
+        nothing of this append was written.
+        """
+        ...
+
+    # ── leases ──
+    async def claim(self, limit: int, *, run: str | None = None) -> list[Claimed]:
+        """Takes due runs that nobody holds, oldest due first; first frees those of dead workers."""
+        ...
+
+    async def heartbeat(self, until: int) -> None:
+        """Says that this worker lives until then. Its first call registers the worker."""
+        ...
+
+    async def retire(self) -> None:
+        """Releases what is still held (due at once) and removes this worker's row."""
+        ...
+
+    async def extend_claims(self, run: str) -> None:
+        """Forgets the claims counted so far: a person said to try again."""
+        ...
+
+    # ── saying something to a run ──
+    async def post(self, run: str, kind: str, body: str, sealed: bytes | None = None) -> None: ...
+
+    async def decide(
+        self, item: str, decision: str, by: str, body: str, sealed: bytes | None = None
+    ) -> ItemRow:
+        """Closes the open item and posts the mail, in one transaction. Raises ItemNotFound, ItemClosed."""
+        ...
+
+    def on_poke(self, callback: Callable[[Sequence[str]], None]) -> None:
+        """Called in the event loop's thread with runs of this process that got mail in this process."""
+        ...
+
+    def changed(self) -> bool:
+        """Whether anything was committed since the last call, by any process. Cheap (microseconds)."""
+        ...
+
+    # ── reading ──
+    async def mail(self, run: str) -> list[Mail]: ...
+
+    async def pending_mail(self) -> list[str]:
+        """Runs held by this worker that have mail."""
+        ...
+
+    async def next_due(self) -> int | None:
+        """When the next unheld run falls due (may be past)."""
+        ...
+
+    async def journals(self, runs: Iterable[str]) -> dict[str, list[StoredEvent]]: ...
+
+    async def events(self, run: str, after: int = 0, limit: int | None = None) -> list[StoredEvent]: ...
+
+    async def run(self, run: str) -> RunRow | None: ...
+
+    async def find_key(self, workflow: str, key: str) -> RunRow | None: ...
+
+    async def runs(self, wanted: RunFilter) -> list[RunRow]: ...
+
+    async def item(self, item: str) -> ItemRow | None: ...
+
+    async def items(
+        self, *, status: ItemStatus | None = "open", run: str | None = None, limit: int = 200
+    ) -> list[ItemRow]: ...
+
+    async def workers(self) -> list[WorkerRow]: ...
+
+    async def day(self, workflow: str, day: str) -> DayRow: ...
+
+    async def definition(self, fingerprint: str) -> str | None: ...
+
+    async def counts(self) -> dict[Status, int]: ...
+
+    # ── upkeep ──
+    async def prune(self, before: int) -> Pruned:
+        """Deletes the journals of runs that ended before then; their row and key stay, so that a
+        repeated key still finds how its run ended."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoreOptions:
+    """What a store is handed: it reads no clock, no environment and no key file by itself."""
+
+    now: Callable[[], int]
+    sign: Callable[[bytes], bytes]
+    worker: str
+    crash: Callable[[Literal["before", "after"]], None] | None = None
+    """Called around every durable commit (heartbeats excepted); kills the process at a crash point."""
+    extra: dict[str, Any] = field(default_factory=dict)
