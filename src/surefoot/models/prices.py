@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -76,8 +77,8 @@ def _unknown(provider: str, model: str, why: str) -> PriceUnknown:
     return PriceUnknown(
         f"the price of {provider}:{model} is not known",
         why=why,
-        remedy="Give a ceiling price in the settings (ModelSettings(price=Price(input=..., "
-        "output=...)), in nano-dollars a token: 2 dollars a million tokens are 2000), or update genai-prices.",
+        remedy="Give a ceiling price in the settings: ModelSettings(price=Price(input=2000, output=10000)) is "
+        "2 and 10 dollars a million tokens. Or update genai-prices.",
         provider=provider,
         model=model,
     )
@@ -87,7 +88,7 @@ def _listed(provider: str, model: str, now: datetime) -> Prices | None:
     from genai_prices.data_snapshot import get_snapshot  # 0.2 s, for listed prices only
 
     try:
-        found, info = get_snapshot().find_provider_model(model, None, provider, None)
+        found, info = snapshot.find_provider_model(model, None, provider, None)
     except LookupError:
         return None
     if found.id != provider:

@@ -43,10 +43,10 @@ TOO_LONG = frozenset({"context_length_exceeded", "exceed_context_size_error", "r
 
 def from_exception(error: Exception, model: str, key: str | None) -> ModelError:
     """The error to raise for whatever an SDK raised. `key` is taken out of the provider's words."""
-    if (status := getattr(error, "status_code", None)) is not None:
-        return from_status(
-            status, getattr(error, "response").headers, getattr(error, "body", None), model, key
-        )
+    status: int | None = getattr(error, "status_code", None)
+    response: Any = getattr(error, "response", None)
+    if status is not None and response is not None:
+        return from_status(status, response.headers, getattr(error, "body", None), model, key)
     kinds = _kinds(error)
     if "APITimeoutError" in kinds:
         if "PoolTimeout" in kinds or "ConnectTimeout" in kinds:
