@@ -77,16 +77,15 @@ def _unknown(provider: str, model: str, why: str) -> PriceUnknown:
     return PriceUnknown(
         f"the price of {provider}:{model} is not known",
         why=why,
-        remedy="Give a ceiling price in the settings: ModelSettings(price=Price(input=2000, output=10000)) is "
-        "2 and 10 dollars a million tokens. Or update genai-prices.",
+        remedy="Give a ceiling price in the settings: ModelSettings(price=Price(input=2000, output=10000)) "
+        "is 2 and 10 dollars a million tokens. Or update genai-prices.",
         provider=provider,
         model=model,
     )
 
 
 def _listed(provider: str, model: str, now: datetime) -> Prices | None:
-    from genai_prices.data_snapshot import get_snapshot  # 0.2 s, for listed prices only
-
+    snapshot = import_module("genai_prices.data_snapshot").get_snapshot()
     try:
         found, info = snapshot.find_provider_model(model, None, provider, None)
     except LookupError:
