@@ -1,0 +1,58 @@
+"""Surefoot: one agentic workflow, shipped as a reliable service. The public names, and nothing else."""
+
+from .core.budget import Budget, Usage
+from .core.private import Private
+from .core.rule import Approve, Deny, Edit, Rule, Settle, approve, forbid
+from .core.run import Run
+from .core.step import Retry, Review, Step, Use, step
+from .core.tool import Call, CannotTell, Done, Effect, Tool, Undone, tool
+from .errors import (
+    CallUnknown,
+    Denied,
+    InvalidArguments,
+    ModelError,
+    NotDone,
+    SurefootError,
+    ToolError,
+    Transient,
+)
+from .orchestrator.program import Workflow
+from .orchestrator.results import Result
+from .orchestrator.runtime import Runtime
+
+__all__ = [
+    "Approve",
+    "Budget",
+    "Call",
+    "CallUnknown",
+    "CannotTell",
+    "Denied",
+    "Deny",
+    "Done",
+    "Edit",
+    "Effect",
+    "InvalidArguments",
+    "ModelError",
+    "NotDone",
+    "Private",
+    "Result",
+    "Retry",
+    "Review",
+    "Rule",
+    "Run",
+    "Runtime",
+    "Settle",
+    "Step",
+    "SurefootError",
+    "Tool",
+    "ToolError",
+    "Transient",
+    "Undone",
+    "Usage",
+    "Use",
+    "Workflow",
+    "approve",
+    "forbid",
+    "step",
+    "tool",
+]

@@ -1,0 +1,86 @@
+"""Rules: what turns a call into allow, ask or deny. The author writes predicates; `surefoot.rails.policy`
+decides with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal, ParamSpec
+
+from .tool import Tool
+
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True)
+class Deny:
+    """A decision, and what an approval falls back to when nobody decides in time."""
+
+    by: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Approve:
+    """A decision: make the call as it was proposed; of a review: try again."""
+
+    by: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A decision: make the call with these arguments instead, after every check has passed again."""
+
+    args: dict[str, Any]
+    by: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Settle:
+    """A decision: of an unknown call, it did happen with this result; of a review, this is the step's output."""
+
+    result: Any
+    by: str = ""
+    reason: str = ""
+
+
+Decision = Approve | Deny | Edit | Settle
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`kind` ask: a person of `by` decides within `within`; deny: refused. `when` None always holds."""
+
+    kind: Literal["ask", "deny"]
+    tool: Tool[..., Any]
+    when: Callable[..., bool] | None
+    by: str = ""
+    within: timedelta | None = None
+    otherwise: type[Deny] = Deny
+    reason: str = ""
+
+    @property
+    def name(self) -> str:
+        """What people and logs call the rule; stable as long as it asks the same of the same tool."""
+        return f"{self.kind} {self.tool.name}" + (f" by {self.by}" if self.by else "")
+
+
+def approve(
+    tool: Tool[P, Any],
+    *,
+    when: Callable[P, bool] | None = None,
+    by: str = "",
+    within: timedelta | None = None,
+    otherwise: type[Deny] = Deny,
+    reason: str = "",
+) -> Rule:
+    """A person must agree to each call of `tool` for which `when` is true of its arguments."""
+    return Rule("ask", tool, when, by, within, otherwise, reason)
+
+
+def forbid(tool: Tool[P, Any], *, when: Callable[P, bool] | None = None, reason: str = "") -> Rule:
+    """Refuse the calls of `tool` for which `when` is true."""
+    return Rule("deny", tool, when, reason=reason)

@@ -1,0 +1,256 @@
+"""Wiring: a step's parameters name the steps that it needs. Checked when the workflow is built.
+
+Static checkers cannot see this, so every mistake is an error at import that names both ends.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, get_args, get_origin
+
+from ..errors import (
+    BadSignature,
+    DuplicateName,
+    MissingStep,
+    NoneNotAllowed,
+    StepCycle,
+    WrongFallback,
+    WrongType,
+)
+from .run import Run
+from .schema import Shape, hints_of, parameters_of
+from .step import Review, Step, Use
+from .types import allows_none, fits, show, without_none
+
+INPUT = ""
+"""Where a parameter takes the run's input. No step can have this name."""
+
+
+@dataclass(frozen=True, eq=False)
+class Wired:
+    """A step with its sources: parameter -> name of a step, or INPUT; `run_as` is its handle's parameter."""
+
+    step: Step[..., Any]
+    sources: dict[str, str]
+    run_as: str | None
+    fallback_takes: tuple[str, ...]
+    output: Shape
+
+    @property
+    def name(self) -> str:
+        return self.step.name
+
+    @cached_property
+    def needs(self) -> tuple[str, ...]:
+        """Names of the steps that must have finished first."""
+        return tuple(dict.fromkeys(source for source in self.sources.values() if source != INPUT))
+
+
+class Plan:
+    """All steps wired, in an order in which each comes after what it needs."""
+
+    def __init__(self, workflow: str, input_type: Any, steps: Sequence[Step[..., Any]]) -> None:
+        self.input = Shape(input_type, f"the input of {workflow!r}")
+        by_name: dict[str, Step[..., Any]] = {}
+        for one in steps:
+            if not isinstance(one, Step):
+                raise BadSignature(
+                    f"{workflow!r} lists {one!r} among its steps",
+                    remedy="Decorate the function with @step.",
+                )
+            if one.name in by_name:
+                raise DuplicateName(f"{workflow!r} has two steps named {one.name!r}")
+            by_name[one.name] = one
+        if not by_name:
+            raise MissingStep(f"{workflow!r} has no steps", remedy="List at least one in steps=[...].")
+        outputs = {name: _output_of(one) for name, one in by_name.items()}
+        wired = {
+            name: _wire(workflow, input_type, one, by_name, outputs) for name, one in by_name.items()
+        }
+        self.steps: dict[str, Wired] = {name: wired[name] for name in _ordered(workflow, wired)}
+        self.last = steps[-1].name
+        self.dependents: dict[str, tuple[str, ...]] = {
+            name: tuple(other.name for other in self.steps.values() if name in other.needs)
+            for name in self.steps
+        }
+        self.first: tuple[str, ...] = tuple(one.name for one in self.steps.values() if not one.needs)
+
+
+def _output_of(one: Step[..., Any]) -> Any:
+    hints = hints_of(one.function, "step")
+    if "return" not in hints:
+        raise BadSignature(
+            f"step {one.name!r} does not say what it gives",
+            remedy="Annotate its result (-> None where there is none).",
+        )
+    return _awaited(hints["return"])
+
+
+def _awaited(annotation: Any) -> Any:
+    """Of a plain function that returns an awaitable, what is awaited."""
+    origin = get_origin(annotation)
+    if isinstance(origin, type) and issubclass(origin, Awaitable):
+        return get_args(annotation)[-1]
+    return annotation
+
+
+def _wire(
+    workflow: str,
+    input_type: Any,
+    one: Step[..., Any],
+    by_name: dict[str, Step[..., Any]],
+    outputs: dict[str, Any],
+) -> Wired:
+    hints = hints_of(one.function, "step")
+    sources: dict[str, str] = {}
+    run_as: str | None = None
+    for parameter in parameters_of(one.function, "step"):
+        name = parameter.name
+        if name not in hints:
+            raise BadSignature(
+                f"step {one.name!r}: parameter {name!r} has no type",
+                remedy="Annotate it with the type of the step that it names, or of the input, or Run.",
+            )
+        wanted = hints[name]
+        if wanted is Run:
+            if run_as:
+                raise BadSignature(f"step {one.name!r} takes two handles, {run_as!r} and {name!r}")
+            run_as = name
+        elif name in by_name:
+            _check_types(workflow, one.name, name, wanted, outputs[name])
+            sources[name] = name
+        elif fits(input_type, wanted):
+            sources[name] = INPUT
+        else:
+            raise _missing(workflow, one.name, name, wanted, input_type, by_name)
+    if not one.is_async and run_as:
+        raise BadSignature(
+            f"step {one.name!r} is a plain def and takes the run's handle {run_as!r}",
+            why="everything on the handle is awaited",
+            remedy="Make it async def.",
+        )
+    if one.isolation and "<locals>" in one.function.__qualname__:
+        raise BadSignature(f"step {one.name!r} is isolated and defined inside a function",
+                           remedy="Define it at the top of a module: the process imports it by name.")
+    output = Shape(outputs[one.name], f"step {one.name!r}")
+    takes = _check_fallback(workflow, one, sources, hints, outputs[one.name], output)
+    return Wired(one, sources, run_as, takes, output)
+
+
+def _check_types(workflow: str, taker: str, giver: str, wanted: Any, given: Any) -> None:
+    if fits(given, wanted):
+        return
+    if allows_none(given) and not allows_none(wanted) and all(fits(one, wanted) for one in without_none(given)):
+        raise NoneNotAllowed(
+            f"step {taker!r} takes {giver}: {show(wanted)}, and step {giver!r} may give None",
+            why=f"it gives {show(given)}",
+            remedy=f"Write {giver}: {show(given)} in {taker!r} and say what happens without it, "
+            f"or let {giver!r} always give one.",
+            workflow=workflow,
+        )
+    raise WrongType(
+        f"step {taker!r} takes {giver}: {show(wanted)}, and step {giver!r} gives {show(given)}",
+        remedy="Make the two types agree.",
+        workflow=workflow,
+    )
+
+
+def _missing(
+    workflow: str, taker: str, name: str, wanted: Any, input_type: Any, by_name: dict[str, Step[..., Any]]
+) -> MissingStep | WrongType:
+    near = difflib.get_close_matches(name, by_name, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return MissingStep(
+        f"step {taker!r} needs {name!r} ({show(wanted)}), which is no step of {workflow!r}",
+        why=f"its type is not that of the input either ({show(input_type)})",
+        remedy=f"Name a step, or take the input by its type.{hint}",
+        steps=sorted(by_name),
+    )
+
+
+def _check_fallback(
+    workflow: str,
+    one: Step[..., Any],
+    sources: dict[str, str],
+    hints: dict[str, Any],
+    given: Any,
+    output: Shape,
+) -> tuple[str, ...]:
+    """Names of the step's parameters that a fallback function takes."""
+    fallback = one.fallback
+    match fallback:
+        case None | Review():
+            return ()
+        case Use(value=value):
+            try:
+                output.load(output.dump(value))
+            except ValueError as error:
+                raise WrongFallback(
+                    f"step {one.name!r} gives {show(given)}, and its fallback is Use({value!r})",
+                    remedy="Use a value of the step's own type.",
+                ) from error
+            return ()
+    if not callable(fallback):
+        raise WrongFallback(
+            f"step {one.name!r} has {fallback!r} as its fallback",
+            remedy="Give a function of the step's inputs, Use(value), or Review(queue).",
+        )
+    name = getattr(fallback, "__name__", repr(fallback))
+    if inspect.iscoroutinefunction(fallback):
+        raise WrongFallback(
+            f"step {one.name!r}: its fallback {name!r} is async",
+            why="a fallback is plain code over the step's inputs and makes no calls",
+            remedy="Make it a plain def.",
+        )
+    fallback_hints = hints_of(fallback, "fallback")
+    if "return" not in fallback_hints or not fits(fallback_hints["return"], given):
+        raise WrongFallback(
+            f"step {one.name!r} gives {show(given)}, and its fallback {name!r} gives "
+            f"{show(fallback_hints['return']) if 'return' in fallback_hints else 'no declared type'}",
+            remedy="Let the fallback give the step's own type.",
+        )
+    takes = []
+    for parameter in parameters_of(fallback, "fallback"):
+        if parameter.name not in sources:
+            raise WrongFallback(
+                f"step {one.name!r}: its fallback {name!r} takes {parameter.name!r}, which the step does not",
+                remedy=f"A fallback takes the step's inputs: {', '.join(sources)}.",
+            )
+        wanted = fallback_hints.get(parameter.name, Any)
+        if not fits(hints[parameter.name], wanted):
+            raise WrongFallback(
+                f"step {one.name!r} takes {parameter.name}: {show(hints[parameter.name])}, and its fallback "
+                f"{name!r} takes {show(wanted)}",
+                remedy="Make the two types agree.",
+            )
+        takes.append(parameter.name)
+    return tuple(takes)
+
+
+def _ordered(workflow: str, wired: dict[str, Wired]) -> list[str]:
+    """Each after what it needs, otherwise as listed. Raises StepCycle with the whole circle."""
+    done: list[str] = []
+    seen: set[str] = set()
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        if name in seen:
+            return
+        if name in path:
+            circle = " -> ".join((*path[path.index(name) :], name))
+            raise StepCycle(
+                f"the steps of {workflow!r} wait for each other: {circle}",
+                why="an arrow reads 'needs'",
+                remedy="Take one of these parameters away.",
+            )
+        for source in wired[name].needs:
+            visit(source, (*path, name))
+        seen.add(name)
+        done.append(name)
+
+    for name in wired:
+        visit(name, ())
+    return done

@@ -1,0 +1,188 @@
+"""The Workflow: the versioned definition of what runs, with everything it may do.
+
+`Definition` is pure; `surefoot.Workflow` adds `run_sync` to it, two floors up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import cached_property
+from pathlib import PurePath
+from typing import Any
+
+from ..errors import DefinitionError, DuplicateName, ToolNotListed
+from .budget import Budget
+from .jsons import canonical, dumps
+from .model import Model
+from .rule import Rule
+from .step import Review
+from .tool import Tool
+from .types import show
+from .wiring import INPUT, Plan
+
+Resource = Callable[..., AbstractAsyncContextManager[Any]]
+
+
+class Definition:
+    """Built once, at import; every mistake in it is an error there. See the parameters of `Workflow`."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        input: Any,
+        steps: Sequence[Any],
+        version: str = "1",
+        tools: Sequence[Tool[..., Any]] = (),
+        grants: Sequence[str] = (),
+        rules: Sequence[Rule] = (),
+        budget: Budget | None = None,
+        resources: Sequence[Resource] = (),
+        models: Sequence[str | Model] = (),
+        secrets: Sequence[str] = (),
+        description: str = "",
+    ) -> None:
+        if not name or not all(c.isalnum() or c in "-_." for c in name) or len(name) > 64:
+            raise DefinitionError(
+                f"{name!r} is no name for a workflow",
+                remedy="Use letters, digits, '-', '_' and '.', 64 at most.",
+            )
+        self.name = name
+        self.version = version
+        self.description = description
+        self.tools: dict[str, Tool[..., Any]] = {}
+        for one in tools:
+            if not isinstance(one, Tool):
+                raise DefinitionError(
+                    f"{name!r} lists {one!r} among its tools", remedy="Decorate the function with @tool."
+                )
+            if one.name in self.tools:
+                raise DuplicateName(f"{name!r} has two tools named {one.name!r}")
+            self.tools[one.name] = one
+        self.grants = tuple(grants)
+        self.rules = tuple(rules)
+        for rule in self.rules:
+            if self.tools.get(rule.tool.name) is not rule.tool:
+                raise ToolNotListed(
+                    f"a rule of {name!r} is about {rule.tool.name!r}, which is not among its tools",
+                    why=f"its tools are {sorted(self.tools)}",
+                    remedy="Add it to tools=[...], or drop the rule.",
+                )
+        self.budget = budget or Budget()
+        self.resources = tuple(resources)
+        self.models = tuple(models)
+        self.secrets = tuple(secrets)
+        self.plan = Plan(name, input, steps)
+        self.input_type = input
+        self._check_named_tools()
+
+    def __repr__(self) -> str:
+        return f"Workflow({self.name!r}, version={self.version!r}, steps={list(self.plan.steps)})"
+
+    def _check_named_tools(self) -> None:
+        """A step's body that names a tool which is not listed could only ever fail: say so now."""
+        for wired in self.plan.steps.values():
+            for used in _globals_used(wired.step.function):
+                if isinstance(used, Tool) and self.tools.get(used.name) is not used:
+                    raise ToolNotListed(
+                        f"step {wired.name!r} uses the tool {used.name!r}, which {self.name!r} does not list",
+                        why=f"its tools are {sorted(self.tools)}",
+                        remedy="Add it to tools=[...]: the list is the allowlist.",
+                    )
+
+    @cached_property
+    def prompts(self) -> dict[str, PurePath]:
+        """Prompt files that steps name, by "step:name", with where they lie."""
+        found = {}
+        for wired in self.plan.steps.values():
+            for text in _strings_in(wired.step.function):
+                if text.endswith(".md") and "\n" not in text:
+                    found[f"{wired.name}:{text}"] = prompt_path(wired.step.function, text)
+        return found
+
+    def describe(self, prompt_digests: dict[str, str]) -> dict[str, Any]:
+        """What a run's journal records of its definition, to tell later what has changed."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "input": show(self.input_type),
+            "steps": {
+                wired.name: {
+                    "takes": {k: v or "<input>" for k, v in wired.sources.items()},
+                    "gives": _digest(wired.output.json_schema),
+                }
+                for wired in self.plan.steps.values()
+            },
+            "last": self.plan.last,
+            "tools": {
+                one.name: [one.version, one.effect.value, one.permission or "", _digest(one.input_schema)]
+                for one in self.tools.values()
+            },
+            "prompts": prompt_digests,
+        }
+
+    @cached_property
+    def rules_digest(self) -> str:
+        return _digest([self.grants, [[rule.name, rule.by, str(rule.within)] for rule in self.rules]])
+
+    def queues(self) -> set[str]:
+        """Queues and groups that people are asked in."""
+        named = {rule.by for rule in self.rules if rule.by}
+        for wired in self.plan.steps.values():
+            if isinstance(wired.step.fallback, Review) and wired.step.fallback.queue:
+                named.add(wired.step.fallback.queue)
+        return named
+
+
+def fingerprint_of(description: dict[str, Any]) -> tuple[str, str]:
+    """(fingerprint, JSON) of a description."""
+    text = dumps(description)
+    return _digest(description), text
+
+
+def prompt_path(function: Callable[..., Any], name: str) -> PurePath:
+    return PurePath(inspect.unwrap(function).__code__.co_filename).parent / name
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(canonical(value).encode()).hexdigest()[:16]
+
+
+def _codes(function: Callable[..., Any]) -> list[Any]:
+    """The code of a function and of the functions inside it."""
+    found, queue = [], [getattr(inspect.unwrap(function), "__code__", None)]
+    while queue:
+        code = queue.pop()
+        if code is None:
+            continue
+        found.append(code)
+        queue.extend(const for const in code.co_consts if inspect.iscode(const))
+    return found
+
+
+def _strings_in(function: Callable[..., Any]) -> list[str]:
+    found: list[str] = []
+    for code in _codes(function):
+        for const in code.co_consts:
+            if isinstance(const, str):
+                found.append(const)
+    return found
+
+
+def _globals_used(function: Callable[..., Any]) -> list[Any]:
+    """Values of the global and enclosing names that a function's code mentions."""
+    function = inspect.unwrap(function)
+    scope: dict[str, Any] = getattr(function, "__globals__", {})
+    found = [scope[name] for code in _codes(function) for name in code.co_names if name in scope]
+    for cell in getattr(function, "__closure__", None) or ():
+        try:
+            found.append(cell.cell_contents)
+        except ValueError:
+            continue  # a name that is bound later, such as the function's own
+    return found
+
+
+__all__ = ["INPUT", "Definition", "Resource", "fingerprint_of", "prompt_path"]

@@ -1,0 +1,1 @@
+"""Models: the one road to a model (`ask`), its providers, and prices."""

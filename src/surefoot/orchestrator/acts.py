@@ -1,0 +1,67 @@
+"""What a run has under way in the world: calls and requests between their intent and their outcome.
+
+A cancelled run or a failed sibling never interrupts one: it is drained. A timeout does, and so does
+the loss of the lease; its outcome is then unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from ..core.clock import Clock
+from ..core.journal import Body
+from ..errors import StaleLease
+
+T = TypeVar("T")
+
+
+class Acts:
+    def __init__(self, clock: Clock, holds_lease: Callable[[], bool]) -> None:
+        self._clock = clock
+        self._holds_lease = holds_lease
+        self._bodies: dict[asyncio.Future[Any], Body] = {}
+        self._stoppable: dict[asyncio.Future[Any], asyncio.Future[Any]] = {}
+
+    async def undisturbed(self, body: Body, act: Awaitable[T]) -> T:
+        task = asyncio.ensure_future(act)
+        self._bodies[task] = body
+        task.add_done_callback(self._ended)
+        return await asyncio.shield(task)
+
+    def _ended(self, task: asyncio.Future[Any]) -> None:
+        self._bodies.pop(task, None)
+        if not task.cancelled():
+            task.exception()  # seen here on behalf of a body that was cancelled and no longer looks
+
+    async def stoppable(self, act: Awaitable[T], until: int) -> T:
+        if not self._holds_lease():
+            if asyncio.iscoroutine(act):
+                act.close()
+            raise StaleLease("nothing was done: this worker's lease on the run has lapsed")
+        acting = asyncio.ensure_future(act)
+        outer = asyncio.current_task()
+        assert outer is not None
+        self._stoppable[outer] = acting
+        timer = self._clock.call_at(until, acting.cancel)  # type: ignore[arg-type]  # its bool is not needed
+        try:
+            return await acting
+        except asyncio.CancelledError:
+            if not self._holds_lease():
+                raise StaleLease("stopped: this worker's lease on the run has lapsed") from None
+            raise TimeoutError("it took longer than it was given") from None
+        finally:
+            timer.cancel()
+            del self._stoppable[outer]
+
+    async def drain(self, body: Body | None = None) -> None:
+        """Waits until nothing of `body` (of the whole run, if None) is under way."""
+        while acts := [task for task, own in self._bodies.items() if body is None or own is body]:
+            await asyncio.wait(acts)
+
+    def interrupt(self, body: Body | None = None) -> None:
+        """A timeout, or a lost lease."""
+        for task, own in list(self._bodies.items()):
+            if (body is None or own is body) and (acting := self._stoppable.get(task)):
+                acting.cancel()

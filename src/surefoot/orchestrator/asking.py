@@ -1,0 +1,156 @@
+"""An ask: the loop of turns over the two roads, to a model and to the tools that this ask may use.
+
+    turn -> truncated? refused? -> tool calls? make them and go on -> an answer: parse, validate, or say
+    what is wrong with it and ask again (`repairs` times)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import to_json
+
+from ..core import events as e
+from ..core.journal import Body, Journal
+from ..core.jsons import dumps, parse_strictly
+from ..core.model import Message, ModelAnswer, ModelRequest, ProposedCall, ToolSpec
+from ..core.schema import Shape, lines_of
+from ..core.tool import Tool
+from ..errors import CallRefused, ModelRefused, NotDone, OutputInvalid, OutputTruncated, TurnsExhausted
+from ..models.ask import ModelRoad
+from ..tools.gateway import Gateway
+
+
+@dataclass(frozen=True)
+class Question:
+    output: Any
+    prompt: str
+    instructions: str
+    data: Mapping[str, Any]
+    tools: Sequence[Tool[..., Any]]
+    max_turns: int
+    repairs: int
+    max_tokens: int
+    timeout: float
+
+
+async def ask(journal: Journal, road: ModelRoad, gateway: Gateway, body: Body, question: Question) -> Any:
+    """A valid output. Raises what `Run.ask` promises."""
+    shape = _shape(question.output)
+    free_text = question.output is str
+    specs = tuple(ToolSpec(tool.name, tool.description, tool.input_schema) for tool in question.tools)
+    allowed = [tool.name for tool in question.tools]
+    messages = [Message("user", to_json(dict(question.data)).decode())]
+    repairs = question.repairs
+    for _ in range(question.max_turns):
+        request = ModelRequest(
+            instructions=question.instructions,
+            messages=tuple(messages),
+            tools=specs,
+            output_name=getattr(question.output, "__name__", "answer"),
+            output_schema=None if free_text else shape.json_schema,
+            max_tokens=question.max_tokens,
+            timeout=question.timeout,
+            step=body.step,
+        )
+        name, answer = await road.turn(body, _label(question.prompt), request)
+        if answer.finish == "refused":
+            raise ModelRefused(f"step {body.step!r}: the model declined to answer", why=answer.text[:200], charged=True)
+        if answer.calls and answer.finish != "length":
+            messages.append(Message("assistant", answer.text, answer.calls))
+            for call in answer.calls:
+                messages.append(await _use_tool(gateway, body, call, allowed))
+            continue
+        value, wrong, how = _read(answer, shape, free_text)
+        if not wrong:
+            if how:
+                _note_once(journal, name, e.AskRepaired(name, how))
+            return value
+        _note_once(journal, name, e.AskRejected(name, wrong))
+        if not repairs:
+            raise _given_up(body, question, answer, wrong)
+        repairs -= 1
+        messages.append(Message("assistant", answer.text))
+        messages.append(Message("user", dumps({"your_answer_was_refused": wrong})))
+    raise TurnsExhausted(
+        f"step {body.step!r}: no answer after {question.max_turns} turns",
+        remedy="Raise max_turns=, or give the model less to find out.",
+    )
+
+
+async def _use_tool(gateway: Gateway, body: Body, call: ProposedCall, allowed: Sequence[str]) -> Message:
+    """A refusal or a tool's own no is the model's to deal with; anything else is the step's."""
+    try:
+        result = await gateway.call(body, call.name, text=call.arguments, allowed=allowed)
+    except (CallRefused, NotDone) as error:
+        text = dumps({"error": error.what, "why": error.why})
+    else:
+        text = to_json(result).decode()
+    return Message("tool", text, call_id=call.id)
+
+
+def _read(answer: ModelAnswer, shape: Shape, free_text: bool) -> tuple[Any, list[str], str]:
+    """(value, what is wrong with it, how it was mended)."""
+    if answer.finish == "length":
+        return None, ["it was cut off because it was too long: answer more briefly"], ""
+    if free_text:
+        text = answer.text.strip()
+        return text, ([] if text else ["it was empty"]), ""
+    wrong: list[str] = []
+    for text, how in _candidates(answer.text):
+        try:
+            parse_strictly(text)
+            return shape.load(text), [], how
+        except ValidationError as error:
+            wrong = wrong or lines_of(error)
+        except ValueError as error:
+            wrong = wrong or [f"it is not JSON: {error}"]
+    return None, wrong, ""
+
+
+def _candidates(text: str) -> list[tuple[str, str]]:
+    """The answer as it is; then what stands between code fences, or between its outermost brackets."""
+    text = text.strip()
+    found = [(text, "")]
+    if "```" in text:
+        inner = text.split("```")[1]
+        found.append((inner.partition("\n")[2] if not inner.lstrip().startswith(("{", "[")) else inner, "fences"))
+    for left, right in ("{}", "[]"):
+        start, end = text.find(left), text.rfind(right)
+        if 0 <= start < end and (start, end) != (0, len(text) - 1):
+            found.append((text[start : end + 1], "text around it"))
+    return found
+
+
+def _given_up(body: Body, question: Question, answer: ModelAnswer, wrong: list[str]) -> Exception:
+    if answer.finish == "length":
+        return OutputTruncated(
+            f"step {body.step!r}: the answer was cut off at {question.max_tokens} tokens",
+            remedy="Raise max_tokens=, or ask for less.",
+        )
+    return OutputInvalid(
+        f"step {body.step!r}: no answer fitted {getattr(question.output, '__name__', question.output)}",
+        why="; ".join(wrong)[:500],
+        remedy="Look at the asks of the step with `surefoot runs show`; make the schema or the prompt simpler.",
+    )
+
+
+def _note_once(journal: Journal, name: str, event: e.AskRejected | e.AskRepaired) -> None:
+    """A replayed answer is judged again, and that is nothing new."""
+    ask = journal.state.asks[name]
+    if not ask.rejected and not ask.repaired:
+        journal.note(event)
+
+
+def _label(prompt: str) -> str:
+    """What the journal calls a prompt: its file, or the beginning of its text."""
+    return prompt if len(prompt) <= 60 and "\n" not in prompt else prompt.split("\n")[0][:57] + "..."
+
+
+@lru_cache(maxsize=256)
+def _shape(output: Any) -> Shape:
+    return Shape(output, f"the output {output!r} of an ask")

@@ -1,0 +1,46 @@
+"""A workflow made ready to run in this process: its store, models, resources, keys and clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..core.clock import Clock
+from ..core.model import Model
+from ..core.workflow import Definition
+from ..rails.redaction import Secrets
+from ..state.sealing import Keyring
+from ..state.store import Store
+from ..tools.invoke import Invoker
+from .prompts import Prompts
+from .resources import OpenResources
+
+
+@dataclass
+class Deployment:
+    workflow: Definition
+    store: Store
+    keyring: Keyring
+    clock: Clock
+    chance: Callable[[], float]
+    """Uniform in [0, 1): jitter."""
+    models: Sequence[Model]
+    invoker: Invoker
+    resources: OpenResources
+    prompts: Prompts
+    grants: tuple[str, ...]
+    """The author's, narrowed by the deployment's."""
+    secrets: Secrets
+    fingerprint: str
+    definition: str
+    """What the fingerprint is of, as JSON."""
+    people: Mapping[str, Sequence[str]] | None = None
+    """Group or queue -> who belongs to it. None: nobody has said, so anyone may decide."""
+    park_after: float = 5.0
+    """Seconds: a wait longer than this is not held in memory."""
+    most_claims: int = 3
+
+    @property
+    def day_caps(self) -> tuple[int | None, int | None]:
+        budget = self.workflow.budget
+        return budget.day_nanousd, budget.day_tokens

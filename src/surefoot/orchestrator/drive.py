@@ -1,0 +1,529 @@
+"""Driving one run: fold, decide, act, until it has ended or waits.
+
+`Drive.go` is the whole loop. It can be cut off anywhere and begun again by any worker: what it knows
+is in the journal, and what it decides is decided by `surefoot.core.decide`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from ..core import events as e
+from ..core.change import what_hinders
+from ..core.clock import micros
+from ..core.decide import Expire, FallBack, Finish, Fire, OpenReview, Start, decide
+from ..core.error_view import view_of
+from ..core.fold import RunState
+from ..core.journal import Body, Parked
+from ..core.jsons import loads
+from ..core.step import Step, Use
+from ..core.wiring import INPUT, Wired
+from ..errors import (
+    BudgetExceeded,
+    ItemClosed,
+    OutputInvalid,
+    Poisoned,
+    RunCancelled,
+    StaleLease,
+    StepTimedOut,
+    StoreError,
+    SurefootError,
+    WorkflowChanged,
+)
+from ..models.ask import ModelRoad
+from ..rails import ledger, policy
+from ..state.store import Claimed, RunChange
+from ..tools.gateway import Gateway
+from ..tools.isolated import run_isolated
+from .acts import Acts
+from .deployment import Deployment
+from .handle import Handle
+from .mail import Mailroom
+from .recorder import Recorder, Sealer
+
+
+class Drive:
+    def __init__(
+        self,
+        deployment: Deployment,
+        claimed: Claimed,
+        state: RunState,
+        sealer: Sealer,
+        holds_lease: Callable[[], bool],
+    ) -> None:
+        self._deployment = deployment
+        self._plan = deployment.workflow.plan
+        self._clock = deployment.clock
+        self._claimed = claimed
+        self.run = claimed.lease.run
+        self.state = state
+        self.journal = Recorder(
+            workflow=deployment.workflow.name,
+            state=state,
+            lease=claimed.lease,
+            store=deployment.store,
+            sealer=sealer,
+            clock=deployment.clock,
+            day_caps=deployment.day_caps,
+        )
+        self._acts = Acts(deployment.clock, lambda: holds_lease() and not self.journal.lost)
+        starter = state.submitted.grants if state.submitted else None
+        self._gateway = Gateway(
+            deployment.workflow.name,
+            deployment.workflow.tools,
+            policy.narrowed(deployment.grants, starter),
+            deployment.workflow.rules,
+            self.journal,
+            deployment.clock,
+            deployment.invoker,
+            deployment.resources.of,
+            self._acts,
+        )
+        self._road = ModelRoad(deployment.workflow.name, deployment.models, self.journal, self._acts)
+        self._mailroom = Mailroom(deployment, self.journal)
+        self._active: dict[str, tuple[asyncio.Task[None], Body]] = {}
+        self._poked = asyncio.Event()
+        self._mail = False
+        self._stopping = False
+        self._out_of_time = False
+
+    # ── from outside ──
+
+    def poke(self) -> None:
+        """There may be mail."""
+        self._mail = True
+        self._poked.set()
+
+    def stop(self) -> None:
+        """The worker shuts down: nothing new is started, what is under way is drained, the lease released."""
+        self._stopping = True
+        self._poked.set()
+
+    def abandon(self) -> None:
+        """The lease is lost: whatever this process still does for the run must end now."""
+        self.journal.lost = True
+        self._acts.interrupt()
+        for task, body in self._active.values():
+            body.stopped = True
+            task.cancel()
+        self._poked.set()
+
+    # ── the loop ──
+
+    async def go(self) -> None:
+        """Returns when the run has ended, waits, was given back, or belongs to another worker now."""
+        try:
+            if await self._take_up():
+                await self._loop()
+        except StaleLease:
+            self.abandon()
+        except SurefootError:
+            # The store, or a key: not this run's fault. Stop acting, and let the worker say so.
+            self.abandon()
+            raise
+        finally:
+            await self._let_go_of_bodies()
+
+    async def _take_up(self) -> bool:
+        """False where the run was set aside at once."""
+        lease, state = self._claimed.lease, self.state
+        changed = self._claimed.fingerprint != self._deployment.fingerprint
+        lines: list[str] = []
+        if changed:
+            before = await self._deployment.store.definition(self._claimed.fingerprint)
+            lines = what_hinders(None if before is None else loads(before), self._plan, state)
+        adopted = changed and not lines
+        self.journal.note(
+            e.RunClaimed(
+                self._deployment.store.worker,
+                lease.epoch,
+                lease.doubt,
+                self._deployment.workflow.version if adopted else None,
+                self._deployment.fingerprint if adopted else None,
+            )
+        )
+        if adopted:
+            self.journal.define((self._deployment.fingerprint, self._deployment.definition))
+        self.journal.change(
+            RunChange(
+                status="running",
+                version=self._deployment.workflow.version if adopted else None,
+                fingerprint=self._deployment.fingerprint if adopted else None,
+            )
+        )
+        await self._mailroom.collect()
+        if state.run_review is not None or state.cancelling is not None or state.refused is not None:
+            return True
+        if lines:
+            await self._set_aside("changed", WorkflowChanged("the workflow has changed", why="; ".join(lines)))
+            return False
+        if self._claimed.claims > self._deployment.most_claims + 1:
+            await self._set_aside(
+                "poisoned",
+                Poisoned(
+                    f"{self._claimed.claims - 1} workers in a row took this run up and died or lost it",
+                    why="it may be what kills them; the last try was alone in its process",
+                    remedy="Look at its last step, then approve (try again) or deny (fail it).",
+                ),
+            )
+            return False
+        return True
+
+    async def _set_aside(self, about: Any, error: SurefootError) -> None:
+        self.journal.note(
+            e.ReviewOpened(
+                item=self.journal.new_id("item"),
+                reason=f"{error.what}: {error.why}",
+                choices=["approve", "deny"],
+                about=about,
+                error=view_of(error),
+            )
+        )
+        await self._park()
+
+    async def _loop(self) -> None:
+        state = self.state
+        while True:
+            self._poked.clear()
+            if self._mail:
+                self._mail = False
+                await self._mailroom.collect()
+            if self._stopping:
+                return await self._give_back()
+            now = self._clock.now()
+            if self._overtime(now):
+                return await self._fail_overtime()
+            moved = False
+            for action in decide(self._plan, state, now, self._active):
+                match action:
+                    case Start(step=name, attempt=attempt):
+                        moved |= await self._start(self._plan.steps[name], attempt)
+                    case Finish():
+                        return await self._finish(action)
+                    case _:
+                        moved = True
+                        await self._act_on(action)
+            if state.is_ended:
+                return
+            if not moved and not await self._wait():
+                return
+
+    async def _act_on(self, action: Fire | Expire | FallBack | OpenReview) -> None:
+        match action:
+            case Fire(timer=timer):
+                self.journal.note(e.TimerFired(timer))
+            case Expire(item=item):
+                await self._expire(item)
+            case FallBack(step=step):
+                await self._fall_back(self._plan.steps[step])
+            case OpenReview(step=step, queue=queue, reason=reason):
+                found = self.state.steps[step]
+                await self.journal.write(
+                    e.ReviewOpened(
+                        item=self.journal.new_id("item"),
+                        reason=reason,
+                        choices=["settle", "approve", "deny"],
+                        queue=queue,
+                        step=step,
+                        error=found.error,
+                    )
+                )
+
+    async def _expire(self, item: str) -> None:
+        await self._mailroom.collect()
+        if self.state.items[item].status != "open":
+            return
+        try:
+            await self.journal.write(e.ApprovalExpired(item))
+        except ItemClosed:
+            # Decided at this very moment: the expiry was not written, but this state believes it. Begin again.
+            self.journal.change(RunChange(status="queued", release=True, due=self._clock.now()))
+            await self.journal.flush()
+            raise StaleLease(f"{self.run}: {item} was decided while it expired") from None
+
+    async def _wait(self) -> bool:
+        """Until something may have changed. False: parked, this worker is done with the run."""
+        due = self.state.next_due()
+        now = self._clock.now()
+        if not self._active and (due is None or due - now > micros(self._deployment.park_after)):
+            await self._park()
+            return False
+        left = ledger.micros_left(self.state, now)
+        if left is not None:
+            due = min(due, now + left) if due is not None else now + left
+        timer = None if due is None else self._clock.call_at(due, self._poked.set)
+        try:
+            await self._poked.wait()
+        finally:
+            if timer is not None:
+                timer.cancel()
+        if self.journal.lost:
+            raise StaleLease(f"{self.run}: another worker holds the run now")
+        return True
+
+    # ── bodies ──
+
+    async def _start(self, wired: Wired, attempt: int) -> bool:
+        """True where the step has already ended or parked when this returns."""
+        body = Body(wired.name, attempt)
+        if not wired.step.is_async and not wired.step.isolation:
+            await self._enter(wired, body)
+            return True
+        task = asyncio.get_running_loop().create_task(self._enter(wired, body))
+        self._active[wired.name] = (task, body)
+        task.add_done_callback(lambda done: self._left(wired.name, done))
+        return False
+
+    def _left(self, name: str, done: asyncio.Task[None]) -> None:
+        self._active.pop(name, None)
+        self._poked.set()
+        if not done.cancelled() and (error := done.exception()) is not None:
+            if not isinstance(error, StaleLease):
+                self._crash = error
+            self.journal.lost = True
+
+    _crash: BaseException | None = None
+    """What broke the engine itself while a body ran (a store that is gone, a bug of ours)."""
+
+    async def _enter(self, wired: Wired, body: Body) -> None:
+        """One entry of a step's body, from `step.started` to its end on disk."""
+        step, journal = wired.step, self.journal
+        journal.note(e.StepStarted(step.name, body.attempt))
+        started = self._clock.now()
+        failure: BaseException | None = None
+        value: Any = None
+        timer = None
+        timed_out = [False]
+        if step.timeout is not None:
+            timer = self._clock.call_at(
+                started + micros(step.timeout), self._time_out(body, timed_out, asyncio.current_task())
+            )
+        try:
+            value = await self._body(wired, body)
+        except Parked:
+            body.stopped = True
+        except (StaleLease, StoreError):
+            raise
+        except (Exception, asyncio.CancelledError) as error:
+            failure = error
+        except BaseExceptionGroup as group:
+            failure = group
+        finally:
+            if timer is not None:
+                timer.cancel()
+        parked = body.stopped and not timed_out[0]
+        body.stopped = True  # a branch that the body left behind starts nothing more
+        await self._acts.drain(body)
+        if journal.lost:
+            raise StaleLease(f"{self.run}: another worker holds the run now")
+        if parked:
+            return
+        if timed_out[0]:
+            why = f"it took longer than {step.timeout:g} s"
+            await self._failed(wired, body, StepTimedOut(f"step {step.name!r} timed out", why=why), started)
+        elif failure is not None:
+            await self._failed(wired, body, failure, started)
+        else:
+            await self._finished(wired, body, value, started)
+
+    async def _body(self, wired: Wired, body: Body) -> Any:
+        step = wired.step
+        arguments = self._inputs(wired)
+        if wired.run_as is not None:
+            deployment = self._deployment
+            arguments[wired.run_as] = Handle(
+                step,
+                body,
+                self.journal,
+                self._road,
+                self._gateway,
+                deployment.prompts,
+                self._clock,
+                deployment.park_after,
+            )
+        if step.isolation == "process":
+            return await run_isolated(step.function, None, arguments)
+        result = step.function(**arguments)
+        return await result if step.is_async else result
+
+    def _time_out(
+        self, body: Body, timed_out: list[bool], task: asyncio.Task[Any] | None
+    ) -> Callable[[], None]:
+        def act() -> None:
+            timed_out[0] = True
+            body.stopped = True
+            self._acts.interrupt(body)
+            if task is not None:
+                task.cancel()
+
+        return act
+
+    def _inputs(self, wired: Wired, names: Sequence[str] | None = None) -> dict[str, Any]:
+        """Loaded anew for each body: what one step does to its inputs, no other sees."""
+        return {name: self._value(wired.sources[name]) for name in (names or wired.sources)}
+
+    def _value(self, source: str) -> Any:
+        if source == INPUT:
+            assert self.state.submitted is not None
+            return self._plan.input.load(self.state.submitted.input)
+        return self._plan.steps[source].output.load(self.state.steps[source].output)
+
+    async def _finished(self, wired: Wired, body: Body, value: Any, started: int) -> None:
+        try:
+            raw = self.journal.raw(wired.output, value)
+            wired.output.load(raw)
+        except (ValueError, ValidationError) as error:
+            text = self.journal.scrub(str(error))[:500]
+            wrong = OutputInvalid(
+                f"step {wired.name!r} gave something that is not its declared type", why=text
+            )
+            return await self._failed(wired, body, wrong, started)
+        await self._conclude(e.StepFinished(wired.name, raw, body.attempt, self._ms(started)))
+
+    async def _conclude(self, finished: e.StepFinished) -> None:
+        """The last step's end and the run's end are one commit."""
+        self.journal.note(finished)
+        if not self.state.ready and self.state.cancelling is None and not self._active_besides(finished.step):
+            self._end("succeeded", None)
+        await self.journal.flush()
+
+    def _active_besides(self, name: str) -> bool:
+        return any(other != name for other in self._active)
+
+    async def _failed(self, wired: Wired, body: Body, failure: BaseException, started: int) -> None:
+        step: Step[..., Any] = wired.step
+        error = failure
+        retry_at = None
+        if isinstance(failure, BaseExceptionGroup):
+            # A TaskGroup hides its reason; the first one of ours says most.
+            error = next((x for x in failure.exceptions if isinstance(x, SurefootError)), failure.exceptions[0])
+        if isinstance(error, SurefootError) and error.transient and body.attempt < step.retry.attempts:
+            delay = step.retry.delay(body.attempt, self._deployment.chance(), error.retry_after)
+            retry_at = self._clock.now() + micros(delay)
+        detail = None
+        if not isinstance(error, SurefootError):
+            detail = self.journal.scrub("".join(traceback.format_exception(failure)))[-8000:]
+        view = view_of(error)
+        if not isinstance(error, SurefootError):
+            view["what"] = f"step {step.name!r} raised {type(error).__name__}"
+            view["why"] = self.journal.scrub(str(view.get("why", "")))
+        failed = e.StepFailed(step.name, body.attempt, view, self._ms(started), retry_at, detail)
+        await self.journal.write(failed)
+
+    async def _fall_back(self, wired: Wired) -> None:
+        fallback, state = wired.step.fallback, self.state.steps[wired.name]
+        try:
+            if isinstance(fallback, Use):
+                value = fallback.value
+            else:
+                assert callable(fallback)
+                value = fallback(**self._inputs(wired, wired.fallback_takes) if wired.fallback_takes else {})
+            raw = self.journal.raw(wired.output, value)
+            wired.output.load(raw)
+        except Exception as error:
+            text = self.journal.scrub(f"{type(error).__name__}: {error}")[:500]
+            await self.journal.write(
+                e.ReviewOpened(
+                    item=self.journal.new_id("item"),
+                    reason=f"its fallback failed too: {text}",
+                    choices=["settle", "approve", "deny"],
+                    step=wired.name,
+                    error=state.error,
+                )
+            )
+            return
+        await self._conclude(e.StepFinished(wired.name, raw, state.attempt, how="fallback"))
+
+    # ── ends ──
+
+    async def _finish(self, action: Finish) -> None:
+        await self._let_go_of_bodies()
+        if self.journal.lost:
+            raise StaleLease(f"{self.run}: another worker holds the run now")
+        match action.status:
+            case "succeeded":
+                self._end("succeeded", None)
+            case "cancelled":
+                self._end("cancelled", view_of(self._cancelled()))
+            case _:
+                self._end("failed", self._why_failed(action.step))
+        await self.journal.flush()
+
+    def _end(self, status: Any, error: e.ErrorView | None) -> None:
+        self.journal.note(e.RunFinished(status, error))
+        self.journal.change(RunChange(status=status, summary=self.journal.summary(), release=True))
+
+    def _why_failed(self, step: str | None) -> e.ErrorView:
+        if step is None:
+            assert self.state.refused is not None
+            refused = self.state.refused
+            return {
+                "code": Poisoned.code if getattr(refused.request, "about", "") == "poisoned" else "workflow_changed",
+                "what": f"{refused.by or 'somebody'} failed the run in a review",
+                "why": refused.reason or refused.request.reason,
+            }
+        found = self.state.steps[step]
+        view = dict(found.error or {"code": "step_failed", "what": f"step {step!r} failed"})
+        view["step"] = step
+        if found.refused:
+            view["why"] = f"{view.get('why', '')} (a person decided that it shall fail)".strip()
+        if effects := [call.tool for call in self.state.effects_of(step)]:
+            view["remedy"] = f"It has used {', '.join(effects)} before it failed. {view.get('remedy', '')}".strip()
+        return view
+
+    def _cancelled(self) -> RunCancelled:
+        cancelling = self.state.cancelling
+        assert cancelling is not None
+        unsure = [call.tool for call in self.state.open_calls()]
+        remedy = f"Look whether {', '.join(unsure)} happened: nobody knows." if unsure else ""
+        by = f" by {cancelling.by}" if cancelling.by else ""
+        return RunCancelled(f"the run was cancelled{by}", why=cancelling.reason, remedy=remedy)
+
+    def _overtime(self, now: int) -> bool:
+        left = ledger.micros_left(self.state, now)
+        return left is not None and left <= 0
+
+    async def _fail_overtime(self) -> None:
+        for _, body in self._active.values():
+            body.stopped = True
+        self._acts.interrupt()
+        await self._let_go_of_bodies()
+        seconds = ledger.caps_of(self.state)["seconds"]
+        error = BudgetExceeded(
+            f"the run has been active for more than {seconds:g} s",
+            remedy="Raise Budget(seconds=...); time that it waits for people does not count.",
+        )
+        self._end("failed", view_of(error))
+        await self.journal.flush()
+
+    async def _park(self) -> None:
+        due = self.state.next_due()
+        self.journal.change(
+            RunChange(status="waiting", summary=self.journal.summary(), release=True, due=due)
+        )
+        await self.journal.flush()
+
+    async def _give_back(self) -> None:
+        await self._let_go_of_bodies()
+        if not self.journal.lost and not self.state.is_ended:
+            self.journal.change(RunChange(status="queued", release=True, due=self._clock.now()))
+            await self.journal.flush()
+
+    async def _let_go_of_bodies(self) -> None:
+        """Stops every body, and waits for what is between intent and outcome."""
+        while self._active:
+            for task, body in list(self._active.values()):
+                body.stopped = True
+                task.cancel()
+            await asyncio.wait([task for task, _ in self._active.values()])
+        await self._acts.drain()
+        if self._crash is not None:
+            raise self._crash
+
+    def _ms(self, started: int) -> float:
+        return round((self._clock.now() - started) / 1000, 3)

@@ -1,0 +1,119 @@
+"""The mailroom: what people and other processes said to a run, taken into its journal.
+
+Only the holder of a run's lease appends to its journal, so everybody else leaves a message. A decision
+was accepted when it was posted (first one wins, by that transaction's clock); here it gets its effect.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core import events as e
+from ..core.fold import ItemState
+from ..core.jsons import Raw, dumps, loads
+from ..state.store import Mail
+from .deployment import Deployment
+from .recorder import Recorder
+
+
+class Mailroom:
+    def __init__(self, deployment: Deployment, journal: Recorder) -> None:
+        self._deployment = deployment
+        self._journal = journal
+
+    async def collect(self) -> None:
+        """All messages into the journal, in one commit with their removal from the mailbox."""
+        mail = await self._deployment.store.mail(self._journal.run)
+        if not mail:
+            return
+        for message in mail:
+            self._take(message)
+        self._journal.take([message.id for message in mail])
+        await self._journal.flush()
+
+    def _take(self, message: Mail) -> None:
+        state, note = self._journal.state, self._journal.note
+        body = loads(self._exact(message))
+        match message.kind:
+            case "cancel" if not state.is_ended and state.cancelling is None:
+                note(e.RunCancelling(body.get("by", ""), body.get("reason", "")))
+            case "retry" if state.status in ("failed", "cancelled"):
+                note(e.RunRetried(body.get("by", ""), body.get("reason", "")))
+            case "decision":
+                item = state.items.get(body["item"])
+                if item is not None and item.status == "open":
+                    self._decide(item, body)
+            case _:
+                pass  # too late: the run has ended, or is being cancelled already
+
+    def _exact(self, message: Mail) -> str:
+        if message.sealed is None:
+            return message.body
+        key = self._journal.sealer.key
+        return key.open(message.sealed, f"{message.run}|mail".encode()).decode()
+
+    def _decide(self, item: ItemState, body: dict[str, Any]) -> None:
+        choice, by, reason = body["choice"], body.get("by", ""), body.get("reason", "")
+        request = item.request
+        if isinstance(request, e.ApprovalRequested):
+            args = Raw(dumps(body["args"])) if choice == "edit" else None
+            self._journal.note(e.ApprovalDecided(item.id, choice, by, reason, args))
+        elif request.about == "unknown" and request.call is not None:
+            self._settle_call(item, request, choice, by, reason, body)
+        elif choice == "settle" and request.step is not None:
+            self._settle_step(item, request.step, by, reason, body)
+        else:
+            self._journal.note(e.ReviewResolved(item.id, choice, by, reason))
+
+    def _settle_call(
+        self, item: ItemState, request: e.ReviewOpened, choice: str, by: str, reason: str, body: dict[str, Any]
+    ) -> None:
+        assert request.call is not None
+        call = self._journal.state.calls[request.call]
+        match choice:
+            case "settle":
+                tool = self._deployment.workflow.tools.get(call.tool)
+                text = dumps(body.get("result"))
+                try:
+                    if tool is not None:
+                        tool.output.load(text)
+                except ValueError as error:
+                    return self._ask_again(item, request, by, f"the result did not fit: {_first_line(error)}")
+                self._journal.note(e.CallSettled(call.id, "done", by, Raw(text), reason, item.id))
+            case "approve":
+                self._journal.note(e.CallSettled(call.id, "undone", by, None, reason, item.id))
+            case _:
+                self._journal.note(e.CallSettled(call.id, "given_up", by, None, reason, item.id))
+
+    def _settle_step(self, item: ItemState, step: str, by: str, reason: str, body: dict[str, Any]) -> None:
+        wired = self._deployment.workflow.plan.steps.get(step)
+        assert isinstance(item.request, e.ReviewOpened)
+        if wired is None:
+            return self._ask_again(item, item.request, by, f"there is no step {step!r} any more")
+        try:
+            raw = self._journal.raw(wired.output, wired.output.load(dumps(body.get("result"))))
+        except ValueError as error:
+            return self._ask_again(item, item.request, by, f"the output did not fit: {_first_line(error)}")
+        attempt = self._journal.state.steps[step].attempt
+        self._journal.note(e.ReviewResolved(item.id, "settle", by, reason))
+        self._journal.note(e.StepFinished(step, raw, max(attempt, 1), how="by_hand"))
+
+    def _ask_again(self, item: ItemState, request: e.ReviewOpened, by: str, why: str) -> None:
+        """A decision that cannot be carried out is not lost, and neither is the question."""
+        self._journal.note(e.ReviewResolved(item.id, "settle", by, why))
+        self._journal.note(
+            e.ReviewOpened(
+                item=self._journal.new_id("item"),
+                reason=f"{request.reason} ({why})",
+                choices=request.choices,
+                about=request.about,
+                queue=request.queue,
+                step=request.step,
+                call=request.call,
+                error=request.error,
+            )
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0][:300] if str(error) else type(error).__name__

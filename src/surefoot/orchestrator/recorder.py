@@ -1,0 +1,301 @@
+"""The recorder: one run's journal while this worker holds its lease.
+
+Every event passes here once: folded into the state, cleared of secrets, turned into a redacted view
+with the exact text sealed beside it, and appended, together with the index rows that follow from it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from ..core import events as e
+from ..core.clock import Clock
+from ..core.events import Entry, Event
+from ..core.fold import RunState
+from ..core.jsons import Raw, dumps, loads
+from ..core.private import Found
+from ..core.schema import RawShape, Shape
+from ..errors import BudgetExceeded, StaleLease
+from ..rails.ledger import day_of
+from ..rails.redaction import Private, Secrets
+from ..state.sealing import RunKey
+from ..state.store import (
+    Append,
+    CloseItem,
+    DayCharge,
+    Lease,
+    NewItem,
+    Record,
+    RunChange,
+    Store,
+    StoredEvent,
+)
+from .summary import summary_of
+
+
+class Sealer:
+    """Turns events into records and back: scrubbed, viewed, sealed. Holds what private values a run knows."""
+
+    def __init__(self, run: str, key: RunKey, secrets: Secrets) -> None:
+        self.run = run
+        self.key = key
+        self.secrets = secrets
+        self.private = Private()
+        self._unsealed: dict[str, str] = {}
+        """Placeholders that no record has carried yet."""
+
+    def raw(self, shape: Shape | RawShape, value: Any) -> Raw:
+        found = Found()
+        text = shape.dump(value, found)
+        if found.values:
+            self._unsealed |= self.private.learn(found.values)
+        return Raw(self.secrets.scrub_json(text))
+
+    def record(self, event: Event, at: int) -> tuple[Event, Record]:
+        """The event without secrets, and its record."""
+        text = event.encode()
+        clean = self.secrets.scrub_json(text)
+        if clean is not text:
+            event = e.decode(event.KIND, event.VERSION, clean)
+        view = self.private.view_json(clean)
+        sealed = None
+        if view is not clean or self._unsealed:
+            exact = f'{{"event":{clean},"private":{dumps(self._unsealed)}}}'
+            sealed = self.key.seal(exact.encode(), self._place(event.KIND))
+            self._unsealed = {}
+        return event, Record(event.KIND, event.VERSION, at, view, sealed)
+
+    def open(self, stored: StoredEvent) -> Entry:
+        """Raises KeyUnavailable where the run was forgotten."""
+        text = stored.view
+        if stored.sealed is not None:
+            exact = loads(self.key.open(stored.sealed, self._place(stored.kind)))
+            text = dumps(exact["event"])
+            self.private.restore(exact["private"])
+        return Entry(stored.seq, stored.at, e.decode(stored.kind, stored.version, text))
+
+    def seal_text(self, text: str, kind: str) -> tuple[str, bytes | None]:
+        """(view, sealed) of JSON text that is no event."""
+        clean = self.secrets.scrub_json(text)
+        view = self.private.view_json(clean)
+        if view is clean:
+            return view, None
+        return view, self.key.seal(clean.encode(), self._place(kind))
+
+    def _place(self, kind: str) -> bytes:
+        return f"{self.run}|{kind}".encode()
+
+
+def charge_for(
+    event: Event, state: RunState, workflow: str, caps: tuple[int | None, int | None]
+) -> DayCharge | None:
+    """What an event adds to, or gives back to, the workflow's day. Called before the event is folded."""
+    nanousd, tokens, day_at = 0, 0, None
+    match event:
+        case e.AskReserved():
+            nanousd, tokens = event.nanousd, event.tokens_in + event.tokens_out
+        case e.AskAnswered(held=False) if ask := state.asks.get(event.ask):
+            nanousd, tokens = event.nanousd - ask.nanousd, event.tokens_in + event.tokens_out - ask.tokens
+            day_at = ask.at
+        case e.AskFailed(charged=False) if ask := state.asks.get(event.ask):
+            nanousd, tokens, day_at = -ask.nanousd, -ask.tokens, ask.at
+        case _:
+            return None
+    if caps == (None, None) and not nanousd:
+        return None
+    # Charged to the day of the reservation, so that midnight neither loses nor doubles anything.
+    return DayCharge(workflow, day_of(day_at or 0) if day_at else "", nanousd, tokens, *caps)
+
+
+class Recorder:
+    """Implements `surefoot.core.journal.Journal`."""
+
+    def __init__(
+        self,
+        *,
+        workflow: str,
+        state: RunState,
+        lease: Lease,
+        store: Store,
+        sealer: Sealer,
+        clock: Clock,
+        day_caps: tuple[int | None, int | None],
+    ) -> None:
+        self.run = lease.run
+        self.state = state
+        self.sealer = sealer
+        self.lost = False
+        """Another worker holds the run now."""
+        self._workflow = workflow
+        self._lease = lease
+        self._store = store
+        self._clock = clock
+        self._day_caps = day_caps
+        self._pending: list[Record] = []
+        self._opens: list[NewItem] = []
+        self._closes: list[CloseItem] = []
+        self._charges: list[DayCharge] = []
+        self._taken: list[int] = []
+        self._definition: tuple[str, str] | None = None
+        self._change: RunChange | None = None
+        self._settled: list[asyncio.Future[None]] = []
+        self._ids: dict[str, int] = {}
+
+    # ── Journal ──
+
+    def now(self) -> int:
+        return self._clock.now()
+
+    def note(self, event: Event) -> None:
+        at = self._clock.now()
+        event, record = self.sealer.record(event, at)
+        self._index(event, at)
+        self.state.apply(Entry(self.state.seq + 1, at, event))
+        self._pending.append(record)
+        if self._settled and isinstance(event, e.AskAnswered | e.AskFailed):
+            self._wake()
+
+    async def write(self, *events: Event) -> None:
+        for event in events:
+            self.note(event)
+        await self.flush()
+
+    def raw(self, shape: Shape | RawShape, value: Any) -> Raw:
+        return self.sealer.raw(shape, value)
+
+    def scrub(self, text: str) -> str:
+        return self.sealer.secrets.scrub(text)
+
+    def digest(self, text: str) -> str:
+        return self.sealer.key.digest(text.encode())
+
+    def new_id(self, kind: str) -> str:
+        if not self._ids:
+            self._ids = {
+                "c": len(self.state.calls),
+                "a": len(self.state.asks),
+                "t": len(self.state.timers),
+                "item": len(self.state.items),
+            }
+        self._ids[kind] += 1
+        return f"{self.run}-{self._ids[kind]}" if kind == "item" else f"{kind}{self._ids[kind]}"
+
+    async def settled(self) -> None:
+        waiter = asyncio.get_running_loop().create_future()
+        self._settled.append(waiter)
+        await waiter
+
+    # ── for the driver ──
+
+    def take(self, mail: Sequence[int]) -> None:
+        """These messages are in the journal with the next commit, and out of the mailbox."""
+        self._taken += mail
+
+    def define(self, definition: tuple[str, str]) -> None:
+        self._definition = definition
+
+    def change(self, change: RunChange) -> None:
+        """New values for the run's row, with the next commit; what is None leaves what was asked for before."""
+        before = self._change
+        if before is not None:
+            change = RunChange(
+                change.status or before.status,
+                change.summary or before.summary,
+                change.version or before.version,
+                change.fingerprint or before.fingerprint,
+                change.release or before.release,
+                change.due if change.release else before.due,
+            )
+        self._change = change
+
+    def summary(self) -> str:
+        return self.sealer.private.view_json(summary_of(self.state))
+
+    async def flush(self) -> None:
+        """One append of all that is pending."""
+        if self.lost:
+            raise StaleLease(f"{self.run}: another worker holds the run now")
+        if not self._pending and self._change is None and not self._taken:
+            return
+        pending, charges = self._pending, self._charges
+        append = Append(
+            self._lease,
+            tuple(pending),
+            self._change,
+            tuple(self._opens),
+            tuple(self._closes),
+            tuple(self._taken),
+            tuple(charges),
+            self._definition,
+        )
+        self._pending, self._opens, self._closes, self._charges, self._taken = [], [], [], [], []
+        self._change = self._definition = None
+        try:
+            await self._store.append(append)
+        except StaleLease:
+            self.lost = True
+            raise
+        except BudgetExceeded:
+            self._give_back(append)
+            raise
+
+    # ── inside ──
+
+    def _give_back(self, append: Append) -> None:
+        """The day's money did not allow the reservation: it never was, and the rest is still to be written."""
+        keep = [record for record in append.records if record.kind != e.AskReserved.KIND]
+        self._pending = keep + self._pending
+        for record in append.records:
+            if record.kind == e.AskReserved.KIND:
+                ask = loads(record.view)["ask"]
+                refused = e.AskFailed(ask, {"code": "budget_exceeded"}, charged=False)
+                self.state.apply(Entry(self.state.seq, self.now(), refused))
+                self.state.usage.model_calls -= 1
+        self._wake()
+
+    def _wake(self) -> None:
+        waiters, self._settled = self._settled, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _index(self, event: Event, at: int) -> None:
+        """Index rows that change with the event, in its own transaction."""
+        match event:
+            case e.StepStarted() | e.StepFinished():
+                return
+            case e.AskReserved() | e.AskAnswered() | e.AskFailed():
+                if charge := charge_for(event, self.state, self._workflow, self._day_caps):
+                    day = charge.day or day_of(at)
+                    self._charges.append(
+                        DayCharge(
+                            charge.workflow, day, charge.nanousd, charge.tokens, charge.cap_nanousd, charge.cap_tokens
+                        )
+                    )
+            case e.ApprovalRequested() | e.ReviewOpened():
+                self._opens.append(self._item(event, at))
+            case e.ApprovalExpired():
+                self._closes.append(CloseItem(event.item, "expired"))
+            case e.RunFinished():
+                for item in self.state.open_items():
+                    self._closes.append(CloseItem(item.id, "closed"))
+            case _:
+                return
+
+    def _item(self, event: e.ApprovalRequested | e.ReviewOpened, at: int) -> NewItem:
+        shown: dict[str, Any] = {"run": self.run, "workflow": self._workflow, "step": event.step}
+        if isinstance(event, e.ApprovalRequested):
+            kind, queue, expires = "approval", event.by, event.expires
+            shown |= {"tool": event.tool, "args": loads(event.args), "reason": event.reason, "rule": event.rule}
+            shown["choices"] = ["approve", "deny", "edit"]
+        else:
+            kind, queue, expires = ("unknown" if event.about == "unknown" else "review"), event.queue, None
+            shown |= {"about": event.about, "reason": event.reason, "choices": event.choices}
+            if event.error:
+                shown["error"] = event.error
+            if event.call and (call := self.state.calls.get(event.call)):
+                shown |= {"tool": call.tool, "args": loads(call.args), "key": call.key}
+        view = self.sealer.private.view_json(self.sealer.secrets.scrub_json(dumps(shown)))
+        return NewItem(event.item, kind, queue, view, at, expires)  # type: ignore[arg-type]

@@ -1,0 +1,105 @@
+"""What a caller gets of a run: how it stands, its typed output, its error, what it waits for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..core.budget import Usage
+from ..core.error_view import error_of
+from ..core.events import ApprovalRequested
+from ..core.fold import RunState
+from ..core.jsons import loads
+from ..core.wiring import Plan
+from ..errors import SurefootError
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """An open inbox item, as the one who started the run may see it: with exact arguments."""
+
+    item: str
+    kind: str
+    reason: str
+    by: str
+    choices: tuple[str, ...]
+    tool: str | None
+    args: Any
+    expires: int | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "item": self.item,
+            "kind": self.kind,
+            "reason": self.reason,
+            "by": self.by,
+            "choices": list(self.choices),
+            "tool": self.tool,
+            "args": self.args,
+            "expires": self.expires,
+        }
+
+
+@dataclass(frozen=True)
+class Result:
+    """`output` is the last step's typed value once the run has succeeded, else None."""
+
+    run: str
+    status: str
+    degraded: bool
+    output: Any
+    error: SurefootError | None
+    usage: Usage
+    waiting_for: tuple[Waiting, ...]
+
+    @property
+    def id(self) -> str:
+        return self.run
+
+
+def result_of(run: str, plan: Plan, state: RunState) -> Result:
+    state.usage.seconds = state.active_micros(state.at) / 1_000_000
+    output = None
+    if state.status == "succeeded":
+        output = plan.steps[plan.last].output.load(state.steps[plan.last].output)
+    return Result(
+        run=run,
+        status=_status(state),
+        degraded=state.degraded,
+        output=output,
+        error=None if state.error is None else error_of(state.error),
+        usage=state.usage,
+        waiting_for=waiting_for(state),
+    )
+
+
+def _status(state: RunState) -> str:
+    if state.is_ended or state.claims == 0:
+        return state.status
+    return "waiting" if state.waits and not _can_move(state) else state.status
+
+
+def _can_move(state: RunState) -> bool:
+    """Whether some ready step is not blocked by a person or a timer."""
+    for name in state.ready:
+        step = state.steps.get(name)
+        if step is None or step.status == "idle" or (not step.blocked and step.review is None):
+            return step is None or step.status != "failed" or step.retry_at is None
+    return False
+
+
+def waiting_for(state: RunState) -> tuple[Waiting, ...]:
+    found = []
+    for item in state.open_items():
+        request = item.request
+        if isinstance(request, ApprovalRequested):
+            choices: tuple[str, ...] = ("approve", "deny", "edit")
+            by, tool, args = request.by, request.tool, loads(request.args)
+        else:
+            call = state.calls.get(request.call or "")
+            choices, by = tuple(request.choices), request.queue
+            tool, args = (call.tool, loads(call.args)) if call else (None, None)
+        found.append(
+            Waiting(item.id, item.kind, request.reason, by, choices, tool, args, item.expires)
+        )
+    return tuple(found)

@@ -1,0 +1,432 @@
+"""The Runtime: a workflow, running in this process, and everything a program does with its runs.
+
+    async with Runtime(workflow, store="sqlite:///x.db") as runtime:
+        run = await runtime.start(input, key="order-17")
+        result = await runtime.result(run.id)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+from uuid import uuid4
+
+from pydantic import ValidationError
+from pydantic_core import to_json
+
+from ..core import events as e
+from ..core.clock import Clock
+from ..core.fold import RunState
+from ..core.jsons import NULL, Raw, canonical, dumps, loads
+from ..core.model import Model, ModelSettings
+from ..core.rule import Approve, Decision, Deny, Edit, Settle
+from ..core.schema import lines_of
+from ..core.workflow import Definition, fingerprint_of
+from ..errors import (
+    InvalidInput,
+    ItemNotFound,
+    KeyConflict,
+    NotAllowedToDecide,
+    RunNotFinished,
+    RunNotFound,
+    UsageError,
+    WrongDecision,
+)
+from ..models.providers import open_model
+from ..rails import policy
+from ..rails.redaction import Secrets
+from ..state.crash import CrashPoint
+from ..state.opening import DEFAULT_STORE, make_store
+from ..state.sealing import Keyring
+from ..state.store import ENDED, Claimed, ItemRow, NewRun, Record, RunRow, Store
+from ..tools.invoke import Invoker
+from .clock import SystemClock
+from .deployment import Deployment
+from .drive import Drive
+from .ids import new_run_id
+from .prompts import Prompts
+from .recorder import Sealer
+from .resources import OpenResources
+from .results import Result, result_of
+from .worker import Worker
+
+
+@dataclass(frozen=True)
+class Started:
+    """`created` is False where a run with this key existed already."""
+
+    id: str
+    created: bool
+
+
+class Runtime:
+    """Drives runs in this process, and talks to those that other processes drive.
+
+    `store` is a URL. `concurrency` is how many runs this process holds in memory at once. `grants`
+    narrows the workflow's grants; `models` replaces its models; `people` says who belongs to a group.
+    `lease` is how many seconds this process may be silent before others may take its runs.
+    With `drive=False` it submits, decides and looks, and leaves the driving to others.
+    """
+
+    def __init__(
+        self,
+        workflow: Definition,
+        store: str = DEFAULT_STORE,
+        *,
+        concurrency: int = 100,
+        grants: Sequence[str] | None = None,
+        models: Sequence[str | Model] | None = None,
+        model_settings: Mapping[str, ModelSettings] | None = None,
+        people: Mapping[str, Sequence[str]] | None = None,
+        clock: Clock | None = None,
+        chance: Callable[[], float] = random.random,
+        lease: float = 15.0,
+        park_after: float = 5.0,
+        drive: bool = True,
+        keyring: Keyring | None = None,
+    ) -> None:
+        self.workflow = workflow
+        self._url = store
+        self._concurrency = concurrency
+        self._grants = grants
+        self._model_specs = workflow.models if models is None else models
+        self._model_settings = model_settings
+        self._people = people
+        self._clock: Clock = clock or SystemClock()
+        self._chance = chance
+        self._lease = lease
+        self._park_after = park_after
+        self._drive = drive
+        self._keyring = keyring
+        self._worker: Worker | None = None
+        self._driving: asyncio.Task[None] | None = None
+        self._waiters: dict[str, list[asyncio.Future[None]]] = {}
+
+    # ── opening and closing ──
+
+    async def __aenter__(self) -> Self:
+        worker_id = f"{os.getpid()}-{uuid4().hex[:8]}"
+        crash = CrashPoint.from_env(os.environ)
+        self._store, ring = make_store(
+            self._url, now=self._clock.now, worker=worker_id, crash=crash, keyring=self._keyring
+        )
+        models = [open_model(spec, self._model_settings) for spec in self._model_specs]
+        prompts = Prompts()
+        fingerprint, definition = fingerprint_of(self.workflow.describe(prompts.digests(self.workflow)))
+        self._deployment = Deployment(
+            workflow=self.workflow,
+            store=self._store,
+            keyring=ring,
+            clock=self._clock,
+            chance=self._chance,
+            models=models,
+            invoker=Invoker(),
+            resources=OpenResources(),
+            prompts=prompts,
+            grants=policy.narrowed(self.workflow.grants, self._grants),
+            secrets=Secrets(_secret_values(self.workflow)),
+            fingerprint=fingerprint,
+            definition=definition,
+            people=self._people,
+            park_after=self._park_after,
+        )
+        await self._store.open()
+        try:
+            if self._drive:
+                await self._deployment.resources.open(self.workflow)
+                self._worker = Worker(
+                    self._deployment, concurrency=self._concurrency, lease=self._lease, on_left=self._left
+                )
+                await self._worker.begin()
+        except BaseException:
+            await self._deployment.resources.close()
+            await self._store.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._worker is not None:
+                await self._worker.stop()
+                if self._driving is not None:
+                    await asyncio.wait([self._driving])
+                await self._store.retire()
+        finally:
+            for model in self._deployment.models:
+                await model.close()
+            self._deployment.invoker.close()
+            await self._deployment.resources.close()
+            await self._store.close()
+
+    @property
+    def store(self) -> Store:
+        return self._store
+
+    @property
+    def deployment(self) -> Deployment:
+        return self._deployment
+
+    def begin_driving(self) -> None:
+        """Takes up whatever is due in the store from now on; `start` and `result` do it by themselves."""
+        if self._worker is not None and self._driving is None:
+            self._driving = asyncio.create_task(self._worker.run(), name="worker")
+
+    async def until_idle(self) -> None:
+        """Drives all that is due, also what a dead process left, then returns."""
+        if self._worker is None:
+            raise UsageError("this runtime was opened with drive=False")
+        await self._worker.until_idle()
+
+    # ── runs ──
+
+    async def start(
+        self, input: Any, *, key: str | None = None, grants: Sequence[str] | None = None
+    ) -> Started:
+        """Returns at once, with the run on disk. Same key and input: the same run.
+
+        Raises InvalidInput, and KeyConflict where the key came with another input before.
+        """
+        value, plan = self._valid_input(input), self.workflow.plan
+        now = self._clock.now()
+        run = new_run_id(now)
+        run_key = self._deployment.keyring.new_run_key()
+        sealer = Sealer(run, run_key, self._deployment.secrets)
+        raw = sealer.raw(plan.input, value)
+        submitted = e.RunSubmitted(
+            input=raw,
+            workflow=self.workflow.name,
+            workflow_version=self.workflow.version,
+            fingerprint=self._deployment.fingerprint,
+            budget=self.workflow.budget.to_json(),
+            rules=self.workflow.rules_digest,
+            key=key,
+            grants=None if grants is None else list(grants),
+        )
+        return await self._submit(run, sealer, [submitted], raw, key, now)
+
+    def _valid_input(self, input: Any) -> Any:
+        shape = self.workflow.plan.input
+        try:
+            # Through JSON and back, so that the first pass sees what a replay would see.
+            if isinstance(input, Mapping | list):
+                return shape.adapter.validate_python(input)
+            return shape.load(shape.dump(input))
+        except ValidationError as error:
+            lines = lines_of(error)
+            raise InvalidInput(
+                f"the input does not fit {self.workflow.name}",
+                why="; ".join(lines),
+                remedy="Give what the input's type asks for.",
+                errors=lines,
+            ) from error
+        except ValueError as error:
+            raise InvalidInput(f"the input does not fit {self.workflow.name}", why=str(error)) from error
+
+    async def _submit(
+        self, run: str, sealer: Sealer, events: Sequence[e.Event], raw: Raw, key: str | None, now: int
+    ) -> Started:
+        deployment = self._deployment
+        records: list[Record] = []
+        state = RunState(self.workflow.plan)
+        for seq, event in enumerate(events, 1):
+            event, record = sealer.record(event, now)
+            records.append(record)
+            state.apply(e.Entry(seq, now, event))
+        take = self._worker is not None and self._worker.has_room
+        new = NewRun(
+            id=run,
+            workflow=self.workflow.name,
+            version=self.workflow.version,
+            fingerprint=deployment.fingerprint,
+            key=key,
+            input_digest=deployment.keyring.digest(canonical(loads(raw)).encode()),
+            data_key=sealer.key.wrapped,
+            records=tuple(records),
+            summary="{}",
+            at=now,
+            lease=take,
+        )
+        submitted = await self._store.submit(new)
+        if not submitted.created:
+            if not submitted.same_input:
+                raise KeyConflict(
+                    f"the key {key!r} belongs to {submitted.run}, which has another input",
+                    remedy="Use a key of its own for each input.",
+                )
+            self.begin_driving()
+            return Started(submitted.run, created=False)
+        self.begin_driving()
+        if submitted.lease is not None and self._worker is not None:
+            claimed = Claimed(
+                submitted.lease,
+                1,
+                sealer.key.wrapped,
+                deployment.fingerprint,
+                self.workflow.version,
+                self.workflow.name,
+            )
+            self._worker.take(claimed, state, sealer)
+        elif self._worker is not None:
+            self._worker.look()
+        return Started(run, created=True)
+
+    async def result(self, run: str) -> Result:
+        """Waits until the run has ended, or waits for a person. Raises RunNotFound."""
+        self.begin_driving()
+        while True:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.setdefault(run, []).append(waiter)
+            row = await self._row(run)
+            if row.status in ENDED and not row.mail:
+                return await self.look(run)
+            if row.status == "waiting" and not row.mail and row.summary.get("waiting_for"):
+                return await self.look(run)
+            await self._change_of(waiter)
+
+    async def _change_of(self, waiter: asyncio.Future[None]) -> None:
+        """Until the run left this process's hands, or a moment has passed: another process may have it."""
+        driving = self._driving
+        waits: list[Any] = [waiter] if driving is None else [waiter, driving]
+        await asyncio.wait(waits, timeout=0.05 if driving is None else 0.2, return_when=asyncio.FIRST_COMPLETED)
+        if driving is not None and driving.done() and (error := driving.exception()) is not None:
+            raise error
+
+    def _left(self, run: str, drive: Drive) -> None:
+        for waiter in self._waiters.pop(run, ()):
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def look(self, run: str) -> Result:
+        """How a run stands now, with exact values. Raises RunNotFound, KeyUnavailable."""
+        return result_of(run, self.workflow.plan, await self.state(run))
+
+    async def state(self, run: str) -> RunState:
+        """The run's journal, folded."""
+        row = await self._row(run)
+        if row.data_key is None:
+            raise RunNotFound(f"the journal of {run} was deleted", why=f"it has {row.status}")
+        key = self._deployment.keyring.unwrap(row.data_key)
+        sealer = Sealer(run, key, self._deployment.secrets)
+        state = RunState(self.workflow.plan)
+        for stored in await self._store.events(run):
+            state.apply(sealer.open(stored))
+        return state
+
+    async def _row(self, run: str) -> RunRow:
+        row = await self._store.run(run)
+        if row is None:
+            raise RunNotFound(f"there is no run {run!r} in {self._url}", remedy="See `surefoot runs list`.")
+        return row
+
+    # ── saying something to a run ──
+
+    async def decide(self, item: str, decision: Decision) -> ItemRow:
+        """The first decision on an open item wins. Raises ItemNotFound, ItemClosed, WrongDecision,
+        NotAllowedToDecide, InvalidArguments (of an edit), InvalidInput (a result that does not fit)."""
+        row = await self._store.item(item)
+        if row is None:
+            raise ItemNotFound(f"there is no item {item!r} in the inbox", remedy="See `surefoot inbox list`.")
+        choice, body = _body_of(item, decision)
+        if choice not in row.view.get("choices", ()):
+            raise WrongDecision(
+                f"{item} cannot be decided by {choice!r}",
+                why=f"it is {row.kind} and can be: {', '.join(row.view.get('choices', ()))}",
+            )
+        self._may_decide(row, decision.by)
+        if isinstance(decision, Edit) and (tool := self.workflow.tools.get(row.view.get("tool", ""))):
+            tool.parameters.from_python(decision.args)
+        run = await self._row(row.run)
+        if run.data_key is None:
+            raise RunNotFound(f"the journal of {row.run} was deleted")
+        key = self._deployment.keyring.unwrap(run.data_key)
+        public = dumps({"item": item, "choice": choice, "by": decision.by})
+        sealed = key.seal(dumps(body).encode(), f"{row.run}|mail".encode())
+        return await self._store.decide(item, choice, decision.by, public, sealed)
+
+    def _may_decide(self, row: ItemRow, by: str) -> None:
+        if self._people is None or not row.queue:
+            return
+        if by not in self._people.get(row.queue, ()):
+            raise NotAllowedToDecide(
+                f"{by or 'nobody'} may not decide {row.id}",
+                why=f"it is for {row.queue!r}",
+                remedy="Let somebody of that group decide, or change the deployment's people.",
+            )
+
+    async def cancel(self, run: str, *, by: str = "", reason: str = "") -> None:
+        """What is under way is let finish; nothing new is started. Raises RunNotFound, RunNotFinished."""
+        row = await self._row(run)
+        if row.status in ENDED:
+            raise WrongDecision(f"{run} has {row.status} and cannot be cancelled")
+        await self._store.post(run, "cancel", dumps({"by": by, "reason": reason}))
+
+    async def retry(self, run: str, *, by: str = "", reason: str = "") -> None:
+        """Takes a failed or cancelled run up again: its failed steps get new attempts."""
+        row = await self._row(run)
+        if row.status not in ("failed", "cancelled"):
+            raise RunNotFinished(f"{run} is {row.status}", why="only a failed or cancelled run can be retried")
+        await self._store.post(run, "retry", dumps({"by": by, "reason": reason}))
+
+    async def fork(self, run: str, *, start_from: str, key: str | None = None) -> Started:
+        """A new run with the same input, in which all steps that do not need `start_from` are taken over."""
+        state, plan = await self.state(run), self.workflow.plan
+        if start_from not in plan.steps:
+            raise UsageError(f"{self.workflow.name} has no step {start_from!r}", why=f"it has {list(plan.steps)}")
+        assert state.submitted is not None
+        again = {start_from}
+        for wired in plan.steps.values():
+            if again.intersection(wired.needs):
+                again.add(wired.name)
+        now = self._clock.now()
+        new = new_run_id(now)
+        sealer = Sealer(new, self._deployment.keyring.new_run_key(), self._deployment.secrets)
+        raw = sealer.raw(plan.input, plan.input.load(state.submitted.input))
+        events: list[e.Event] = [
+            e.RunSubmitted(
+                input=raw,
+                workflow=self.workflow.name,
+                workflow_version=self.workflow.version,
+                fingerprint=self._deployment.fingerprint,
+                budget=self.workflow.budget.to_json(),
+                rules=self.workflow.rules_digest,
+                key=key,
+                grants=state.submitted.grants,
+                forked_from=run,
+            )
+        ]
+        for name, wired in plan.steps.items():
+            step = state.steps.get(name)
+            if name not in again and step is not None and step.status == "finished":
+                output = sealer.raw(wired.output, wired.output.load(step.output))
+                events.append(e.StepFinished(name, output, how="forked"))
+        return await self._submit(new, sealer, events, raw, key, now)
+
+
+def _body_of(item: str, decision: Decision) -> tuple[str, dict[str, Any]]:
+    common = {"item": item, "by": decision.by, "reason": decision.reason}
+    match decision:
+        case Approve():
+            return "approve", {**common, "choice": "approve"}
+        case Deny():
+            return "deny", {**common, "choice": "deny"}
+        case Edit(args=args):
+            return "edit", {**common, "choice": "edit", "args": loads(to_json(args))}
+        case Settle(result=result):
+            return "settle", {**common, "choice": "settle", "result": loads(_plain(result))}
+
+
+def _plain(result: Any) -> str:
+    return to_json(result).decode() if result is not None else NULL
+
+
+def _secret_values(workflow: Definition) -> dict[str, str]:
+    """The values of the workflow's secrets and of every provider's key, as this process has them."""
+    names = [*workflow.secrets, "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "SUREFOOT_MASTER_KEY"]
+    return {name: value for name in names if (value := os.environ.get(name))}

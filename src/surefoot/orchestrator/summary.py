@@ -1,0 +1,19 @@
+"""The few facts of a run that lists show without reading its journal."""
+
+from __future__ import annotations
+
+from ..core.fold import RunState
+from ..core.jsons import dumps
+
+
+def summary_of(state: RunState) -> str:
+    """JSON: degraded, error, usage, waiting_for (ids of open items)."""
+    state.usage.seconds = state.active_micros(state.at) / 1_000_000
+    return dumps(
+        {
+            "degraded": state.degraded,
+            "error": state.error,
+            "usage": state.usage.to_json(),
+            "waiting_for": [item.id for item in state.open_items()],
+        }
+    )

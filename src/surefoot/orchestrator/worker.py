@@ -1,0 +1,239 @@
+"""The worker: claims runs that are due, drives them side by side, and says that it lives.
+
+One heartbeat for the process, whatever the number of its runs. A worker acts only within its lease:
+when the heartbeat comes too late, everything under way is stopped before it can go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from ..core import events as e
+from ..core.clock import micros
+from ..core.error_view import view_of
+from ..core.fold import RunState
+from ..core.jsons import dumps
+from ..errors import KeyUnavailable, StoreError, StoreVersion, SurefootError
+from ..state.store import Append, Claimed, Record, RunChange, StoredEvent
+from .deployment import Deployment
+from .drive import Drive
+from .recorder import Sealer
+
+log = logging.getLogger("surefoot.worker")
+
+POLL = micros(0.1)
+"""How often a worker looks whether another process has changed the store. A look costs microseconds."""
+
+
+class Worker:
+    def __init__(
+        self,
+        deployment: Deployment,
+        *,
+        concurrency: int,
+        lease: float,
+        on_left: Callable[[str, Drive], None],
+    ) -> None:
+        self._deployment = deployment
+        self._clock = deployment.clock
+        self._store = deployment.store
+        self._concurrency = concurrency
+        self._lease = micros(lease)
+        self._on_left = on_left
+        self._drives: dict[str, Drive] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._suspects: list[Claimed] = []
+        self._until = 0
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._looking = True
+        """Whether the store may hold something due: after a change, an end, or a timer."""
+        self._next_due: int | None = None
+        self._failure: BaseException | None = None
+        self._store.on_poke(self._poked)
+
+    # ── from outside ──
+
+    @property
+    def busy(self) -> int:
+        return len(self._drives)
+
+    @property
+    def has_room(self) -> bool:
+        return len(self._drives) < self._concurrency and not self._suspects and not self._stopping
+
+    def holds_lease(self) -> bool:
+        return self._clock.now() < self._until
+
+    async def begin(self) -> None:
+        await self._beat()
+
+    def take(self, claimed: Claimed, state: RunState, sealer: Sealer) -> None:
+        """Drives a run that this worker holds already."""
+        run = claimed.lease.run
+        drive = Drive(self._deployment, claimed, state, sealer, self.holds_lease)
+        self._drives[run] = drive
+        task = asyncio.get_running_loop().create_task(drive.go(), name=f"run {run}")
+        self._tasks[run] = task
+        task.add_done_callback(lambda done: self._left(run, drive, done))
+
+    def look(self) -> None:
+        """Something may be due."""
+        self._looking = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Until `stop`. Raises what broke the store for good."""
+        beating = asyncio.create_task(self._keep_beating(), name="heartbeat")
+        watching = asyncio.create_task(self._keep_watching(), name="watch the store")
+        try:
+            while not self._stopping:
+                await self._claim_due()
+                if self._failure is not None:
+                    raise self._failure
+                due = None if not self.has_room else self._next_due
+                timer = None if due is None else self._clock.call_at(due, self.look)
+                await self._wake.wait()
+                self._wake.clear()
+                if timer is not None:
+                    timer.cancel()
+        finally:
+            beating.cancel()
+            watching.cancel()
+            await asyncio.gather(beating, watching, return_exceptions=True)
+
+    async def until_idle(self) -> None:
+        """Drives all that is due now, also what a dead worker left, and returns."""
+        watching = asyncio.create_task(self._keep_watching())
+        beating = asyncio.create_task(self._keep_beating())
+        try:
+            while True:
+                self._looking = True
+                await self._claim_due()
+                if self._failure is not None:
+                    raise self._failure
+                if not self._drives and not self._suspects:
+                    return
+                await self._wake.wait()
+                self._wake.clear()
+        finally:
+            beating.cancel()
+            watching.cancel()
+            await asyncio.gather(beating, watching, return_exceptions=True)
+
+    async def stop(self) -> None:
+        """Starts nothing new, drains what is under way, gives everything back."""
+        self._stopping = True
+        self._wake.set()
+        for drive in self._drives.values():
+            drive.stop()
+        while self._tasks:
+            await asyncio.wait(list(self._tasks.values()))
+            await asyncio.sleep(0)  # their callbacks take them off the list
+
+    # ── claiming ──
+
+    async def _claim_due(self) -> None:
+        while self._looking and self.has_room:
+            self._looking = False
+            room = self._concurrency - len(self._drives)
+            claimed = await self._store.claim(room)
+            if len(claimed) == room:
+                self._looking = True
+            await self._take_up(claimed)
+            if not claimed:
+                self._next_due = await self._store.next_due()
+        if self._suspects and not self._drives:
+            # It was claimed too often without progress: once more, alone, so that nobody dies with it.
+            await self._take_all([self._suspects.pop(0)])
+
+    async def _take_up(self, claimed: Sequence[Claimed]) -> None:
+        most = self._deployment.most_claims
+        self._suspects += [one for one in claimed if one.claims == most + 1]
+        await self._take_all([one for one in claimed if one.claims != most + 1])
+
+    async def _take_all(self, claimed: Sequence[Claimed]) -> None:
+        if not claimed:
+            return
+        journals = await self._store.journals([one.lease.run for one in claimed])
+        for one in claimed:
+            try:
+                state, sealer = self.load(one, journals[one.lease.run])
+            except (KeyUnavailable, StoreVersion) as error:
+                log.error("%s cannot go on: %s", one.lease.run, error)
+                await self._fail_unread(one, error)
+                continue
+            self.take(one, state, sealer)
+
+    def load(self, claimed: Claimed, stored: Sequence[StoredEvent]) -> tuple[RunState, Sealer]:
+        key = self._deployment.keyring.unwrap(claimed.data_key)
+        sealer = Sealer(claimed.lease.run, key, self._deployment.secrets)
+        state = RunState(self._deployment.workflow.plan)
+        for event in stored:
+            state.apply(sealer.open(event))
+        return state, sealer
+
+    async def _fail_unread(self, claimed: Claimed, error: SurefootError) -> None:
+        """A journal that cannot be read (its key is gone, or a newer version wrote it) cannot be gone on with."""
+        view = view_of(error)
+        record = Record(e.RunFinished.KIND, 1, self._clock.now(), e.RunFinished("failed", view).encode())
+        summary = dumps({"degraded": False, "error": view, "usage": {}, "waiting_for": []})
+        change = RunChange(status="failed", summary=summary, release=True)
+        await self._store.append(Append(claimed.lease, (record,), change))
+
+    def _left(self, run: str, drive: Drive, done: asyncio.Task[None]) -> None:
+        self._drives.pop(run, None)
+        self._tasks.pop(run, None)
+        self._looking = True
+        self._wake.set()
+        if not done.cancelled() and (error := done.exception()) is not None:
+            # The store is gone, or the engine has a bug. Going on would act without a journal.
+            log.error("the drive of %s broke: %s", run, error, exc_info=error)
+            self._failure = error
+        self._on_left(run, drive)
+
+    # ── living ──
+
+    async def _keep_beating(self) -> None:
+        while True:
+            await self._clock.sleep_until(self._clock.now() + self._lease // 4)
+            if not self.holds_lease():
+                # Stopped, swapped out, or the clock jumped: others may hold our runs by now. This runs before
+                # any of their tasks gets its next turn, and what it cancels does not act again.
+                log.warning("the lease lapsed before it was renewed: giving up %d runs", len(self._drives))
+                for drive in list(self._drives.values()):
+                    drive.abandon()
+                await self._hand_back_all()
+            try:
+                await self._beat()
+            except StoreError as error:
+                log.error("no heartbeat: %s", error)
+
+    async def _hand_back_all(self) -> None:
+        """What this worker still holds by the store's word, it does not drive any more: anybody may."""
+        try:
+            await self._store.retire()
+        except StoreError as error:
+            log.error("could not give the runs back: %s", error)
+
+    async def _beat(self) -> None:
+        until = self._clock.now() + self._lease
+        await self._store.heartbeat(until)
+        self._until = until
+
+    async def _keep_watching(self) -> None:
+        while True:
+            await self._clock.sleep_until(self._clock.now() + POLL)
+            if self._store.changed():
+                self._poked(await self._store.pending_mail())
+                self.look()
+
+    def _poked(self, runs: Sequence[str]) -> None:
+        for run in runs:
+            if drive := self._drives.get(run):
+                drive.poke()
+        self.look()
+
+

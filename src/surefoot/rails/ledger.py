@@ -1,0 +1,87 @@
+"""The ledger: does a reservation fit? Pure; the journal holds the numbers, this compares them.
+
+Reserve the worst case before, settle the true cost after. What is reserved and not settled when
+the process dies counts as spent, so the caps hold whatever happens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ..core.clock import MICROS
+from ..core.fold import RunState
+from ..core.model import NANO, Bound
+
+
+@dataclass(frozen=True, slots=True)
+class Fits:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """It will fit if what other branches have reserved settles low enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """It can never fit: `what` is the cap, `why` the sums."""
+
+    what: str
+    why: str
+
+
+Room = Fits | Waits | Over
+
+
+def room_for_request(state: RunState, bound: Bound) -> Room:
+    """Whether one more request to a model fits the run's caps."""
+    caps = caps_of(state)
+    if (cap := caps.get("model_calls")) is not None and state.usage.model_calls + 1 > cap:
+        return Over("model calls", f"{cap} allowed, {state.usage.model_calls} made")
+    tokens = bound.tokens_in + bound.tokens_out
+    used = state.usage.tokens_in + state.usage.tokens_out
+    by_tokens = _room("tokens", caps.get("tokens"), used, state.reserved_tokens, tokens, str)
+    by_money = _room(
+        "money", caps.get("nanousd"), state.usage.nanousd, state.reserved_nanousd, bound.nanousd, dollars
+    )
+    for room in (by_tokens, by_money):
+        if isinstance(room, Over):
+            return room
+    return by_money if isinstance(by_tokens, Fits) else by_tokens
+
+
+def _room(name: str, cap: int | None, used: int, reserved: int, wanted: int, show: Any) -> Room:
+    if cap is None or used + reserved + wanted <= cap:
+        return Fits()
+    if used + wanted <= cap:
+        return Waits()
+    return Over(name, f"{show(cap)} allowed, {show(used)} used, and this may take {show(wanted)}")
+
+
+def room_for_call(state: RunState) -> Room:
+    cap = caps_of(state).get("tool_calls")
+    if cap is not None and state.usage.tool_calls + 1 > cap:
+        return Over("tool calls", f"{cap} allowed, {state.usage.tool_calls} made")
+    return Fits()
+
+
+def micros_left(state: RunState, now: int) -> int | None:
+    """Active time that the run may still take; None is no cap."""
+    seconds = caps_of(state).get("seconds")
+    return None if seconds is None else round(seconds * MICROS) - state.active_micros(now)
+
+
+def caps_of(state: RunState) -> dict[str, Any]:
+    return state.submitted.budget if state.submitted else {}
+
+
+def dollars(nanousd: int) -> str:
+    return f"${nanousd / NANO:.6f}".rstrip("0").rstrip(".") if nanousd else "$0"
+
+
+def day_of(at: int) -> str:
+    """The UTC day that a reservation made then is charged to."""
+    return datetime.fromtimestamp(at / MICROS, UTC).strftime("%Y-%m-%d")

@@ -1,0 +1,87 @@
+"""Policy: may this call be made? A pure function of the call, the grants, the rules and the history.
+
+A guard that fails itself, denies: an exception in a rule's predicate refuses the call, whatever the
+rule would have said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from ..core.fold import CallState
+from ..core.rule import Rule
+from ..core.tool import Tool
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A person of `by` (anyone, where empty) must agree `within` this time (None: no limit)."""
+
+    reason: str
+    rule: str
+    by: str = ""
+    within: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    reason: str
+    rule: str
+
+
+Verdict = Allow | Ask | Refuse
+
+PLAN_CHANGED = "plan changed after an effect"
+
+
+def permitted(tool: Tool[..., Any], grants: Collection[str]) -> bool:
+    return tool.permission is None or tool.permission in grants
+
+
+def narrowed(allowed: Sequence[str], *narrower: Collection[str] | None) -> tuple[str, ...]:
+    """What is left of the author's grants after the deployment's and the starter's (None: no narrowing)."""
+    left = tuple(allowed)
+    for one in narrower:
+        if one is not None:
+            left = tuple(grant for grant in left if grant in one)
+    return left
+
+
+def check(
+    tool: Tool[..., Any],
+    arguments: Mapping[str, Any],
+    rules: Sequence[Rule],
+    unclaimed: Sequence[CallState] = (),
+) -> Verdict:
+    """`unclaimed` are effects that an earlier attempt at this step made, or may have made, and that this
+    attempt has not asked for again. The strictest rule wins: refuse over ask over allow."""
+    asks: list[Ask] = []
+    for rule in rules:
+        if rule.tool.name != tool.name:
+            continue
+        try:
+            holds = rule.when is None or rule.when(**arguments)
+        except Exception as error:
+            return Refuse(f"the rule {rule.name!r} failed with {type(error).__name__}", rule.name)
+        if not holds:
+            continue
+        if rule.kind == "deny":
+            return Refuse(rule.reason or f"{rule.name} forbids it", rule.name)
+        asks.append(Ask(rule.reason or f"{rule.name} says that a person decides", rule.name, rule.by, rule.within))
+    if asks:
+        return asks[0]
+    if unclaimed and tool.effect.value != "read":
+        names = ", ".join(call.tool for call in unclaimed)
+        return Ask(
+            f"an earlier attempt has already used {names}, and this one wants something else",
+            PLAN_CHANGED,
+        )
+    return Allow()

@@ -1,0 +1,121 @@
+"""A plain function in a child process, which a timeout can kill.
+
+The child imports the function by module and name, so it must stand at the top of a module. What goes
+over and comes back is pickled over pipes of our own. The child watches its standard input: when the
+parent dies, so does it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import signal
+import struct
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from ..core.tool import Call, Tool
+from ..errors import DefinitionError
+
+_ENTRY = "from surefoot.tools.isolated import child; child()"
+
+
+async def run_isolated(function: Callable[..., Any], call: Call | None, arguments: dict[str, Any]) -> Any:
+    """The function's result or exception. Cancelling kills the child and its children."""
+    if "<locals>" in function.__qualname__:
+        raise DefinitionError(
+            f"{function.__name__!r} is isolated in a process and defined inside a function",
+            remedy="Define it at the top of a module: the process imports it by name.",
+        )
+    bare = None if call is None else pickle.dumps(_without_resources(call))
+    message = pickle.dumps((sys.path, _module_of(function), function.__qualname__, bare, arguments))
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        _ENTRY,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert child.stdin is not None and child.stdout is not None
+    try:
+        child.stdin.write(struct.pack("!Q", len(message)) + message)
+        await child.stdin.drain()
+        answer = await child.stdout.read()
+        await child.wait()
+    finally:
+        if child.returncode is None:
+            os.killpg(child.pid, signal.SIGKILL)
+            await child.wait()
+    if not answer:
+        raise RuntimeError(f"the process of {function.__name__!r} ended with {child.returncode} and no answer")
+    ok, value = pickle.loads(answer)
+    if ok:
+        return value
+    raise value
+
+
+def _module_of(function: Callable[..., Any]) -> tuple[str, str | None]:
+    """(module, file): the file tells the child where __main__ came from."""
+    module = sys.modules.get(function.__module__)
+    return function.__module__, getattr(module, "__file__", None)
+
+
+def _without_resources(call: Call) -> Call:
+    return Call(
+        call.tool, call.key, call.run, call.step, call.attempt, call.deadline, dict(call.arguments), ()
+    )
+
+
+def child() -> None:
+    """The other end; runs in the child process."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what the function prints must not mix with the answer
+    size = struct.unpack("!Q", sys.stdin.buffer.read(8))[0]
+    path, (module, file), name, call, arguments = pickle.loads(sys.stdin.buffer.read(size))
+    sys.path[:] = path
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    try:
+        function = _find(module, file, name)
+        value = function(**arguments) if call is None else function(pickle.loads(call), **arguments)
+        answer = pickle.dumps((True, value))
+    except Exception as error:
+        answer = pickle.dumps((False, _portable(error)))
+    answers.write(answer)
+    answers.flush()
+    os._exit(0)
+
+
+def _die_with_parent() -> None:
+    sys.stdin.buffer.read(1)
+    os.killpg(os.getpgid(0), signal.SIGKILL)
+
+
+def _find(module: str, file: str | None, name: str) -> Callable[..., Any]:
+    import importlib
+    import importlib.util
+
+    if module == "__main__" and file:
+        spec = importlib.util.spec_from_file_location("__surefoot_main__", file)
+        assert spec is not None and spec.loader is not None
+        loaded = importlib.util.module_from_spec(spec)
+        sys.modules["__main__"] = sys.modules["__surefoot_main__"] = loaded
+        spec.loader.exec_module(loaded)
+    else:
+        loaded = importlib.import_module(module)
+    found: Any = loaded
+    for part in name.split("."):
+        found = getattr(found, part)
+    # The decorated name is the Tool or Step; the plain function is inside it.
+    return found.function if isinstance(found, Tool) or hasattr(found, "function") else found  # type: ignore[no-any-return]
+
+
+def _portable(error: Exception) -> Exception:
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
