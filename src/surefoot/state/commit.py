@@ -31,6 +31,7 @@ class Committer:
         self._options = options
         self._where = where
         self._codes: dict[str, int] = {}
+        self._finishing = False
         self.commits = 0
         """Transactions that changed something."""
 
@@ -52,7 +53,7 @@ class Committer:
             raise
         except Exception as error:  # noqa: BLE001 - handed to the caller whose value it was
             failure, alone = error, True
-        if alone and len(batch) > 1:
+        if alone and len(batch) > 1 and not self._finishing:
             # One of them cannot be written (a value that no column takes): find it, and let the others pass.
             pokes = []
             for pending in batch:
@@ -66,6 +67,7 @@ class Committer:
     def _attempt(self, batch: list[Pending], *, patient: bool) -> list[str]:
         connection, crash = self._connection, self._options.crash
         while True:
+            self._finishing = False
             self._begin(patient=patient)
             try:
                 before = connection.total_changes
@@ -90,6 +92,7 @@ class Committer:
                         else:
                             counts = counts or what.counts
                 changed = connection.total_changes != before
+                self._finishing = True
                 counted = crash is not None and counts and changed
                 if counted and crash is not None:
                     crash("before")

@@ -13,7 +13,7 @@ from typing import Any
 
 from surefoot.errors import ItemClosed, ItemNotFound, RunNotFound
 from surefoot.state.chain import head_message
-from surefoot.state.locks import Locks, Sign
+from surefoot.state.locks import Locks
 from surefoot.state.queries import load
 from surefoot.state.store import Claimed, Lease, Pruned
 from surefoot.state.transaction import Duty, Transaction
@@ -22,6 +22,9 @@ _SQL = load("leases")
 
 FIRST_LEASE = 30_000_000
 """Microseconds for which a worker counts as living that claims before its first heartbeat."""
+
+FEW = 20
+"""A claim of more runs than this is worth a hop to the other thread."""
 
 
 class LeaseDuties:
@@ -80,7 +83,7 @@ class LeaseDuties:
                 transaction.connection.execute(_SQL["claim_runs"], (self._worker, rows))
             return claimed
 
-        return Duty(claim)
+        return Duty(claim, long=limit > FEW)
 
     def retire(self) -> Duty:
         def retire(transaction: Transaction) -> None:
@@ -99,8 +102,8 @@ class LeaseDuties:
     def _reap(self, transaction: Transaction) -> None:
         """Frees the runs of workers that are proved dead, or whose lease has lapsed."""
         (text,) = transaction.connection.execute(_SQL["other_workers"], (self._worker,)).fetchone()
-        for worker, host, until in json.loads(text):
-            sign: Sign = self._locks.probe(worker) if host == self._host else "unknown"
+        for worker, until in json.loads(text):
+            sign = self._locks.probe(worker)
             if sign == "dead":
                 self._free(transaction, worker)
                 transaction.connection.execute(_SQL["end_doubts"], (worker,))
@@ -111,6 +114,8 @@ class LeaseDuties:
                 if holds:
                     transaction.connection.execute(_SQL["doubt_runs_of"], (worker,))
                     self._free(transaction, worker)
+                if sign == "unknown":  # it writes its row again if it lives after all
+                    transaction.connection.execute(_SQL["remove_worker"], (worker,))
 
     def _free(self, transaction: Transaction, worker: str) -> None:
         asked = {"worker": worker, "now": transaction.now}
@@ -211,7 +216,7 @@ def prune(before: int, limit: int) -> Duty:
             connection.execute(_SQL["mark_pruned"], (transaction.options.sign(message), row))
         return Pruned(len(found), events)
 
-    return Duty(cut)
+    return Duty(cut, long=True)
 
 
 def _no_run(run: str) -> RunNotFound:

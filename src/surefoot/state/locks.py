@@ -85,9 +85,16 @@ class FileLocks:
         if self._handle is not None:
             return
         path = self._file(worker)
-        self._folder.mkdir(parents=True, exist_ok=True)
         while True:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            except OSError as error:
+                raise StoreUnavailable(
+                    f"the lock file {path} cannot be made",
+                    why=str(error.strerror or error),
+                    remedy="Check that this user may write in the folder of the database.",
+                ) from error
             if not _lock(handle):
                 os.close(handle)
                 raise _in_use(worker)
@@ -114,7 +121,7 @@ class FileLocks:
     def probe(self, worker: str) -> Sign:
         try:
             handle = os.open(self._file(worker), os.O_RDWR)
-        except FileNotFoundError:
+        except OSError:  # removed by hand, or another user's: it proves nothing
             return "unknown"
         try:
             return "dead" if _lock(handle) else "alive"

@@ -252,13 +252,15 @@ class SqliteStore:
             runs += part.runs
             events += part.events
         if runs and not self._memory:
-            while await self._writer.put(Duty(_give_back_pages, counts=False)):
+            while await self._writer.put(Duty(_give_back_pages, counts=False, long=True)):
                 pass
         return Pruned(runs, events)
 
 
 def _give_back_pages(transaction: Transaction) -> bool:
-    """Hands some free pages back to the file system; returns whether there are more."""
+    """Hands some free pages back to the file system; returns whether it did."""
     connection = transaction.connection
+    (before,) = connection.execute("PRAGMA freelist_count").fetchone()
     connection.execute("PRAGMA incremental_vacuum(500)").fetchall()
-    return bool(connection.execute("PRAGMA freelist_count").fetchone()[0])
+    (after,) = connection.execute("PRAGMA freelist_count").fetchone()
+    return bool(after < before)

@@ -17,10 +17,12 @@ _JOURNAL = load("journal")
 @dataclass(frozen=True, slots=True)
 class Duty:
     """Anything but growing a journal, done inside the transaction. It refuses (raises a SurefootError) before
-    it writes. `counts` is False for what a crash point does not count."""
+    it writes. `counts` is False for what a crash point does not count; `long` keeps it off the loop's thread.
+    """
 
     do: Callable[[Transaction], Any]
     counts: bool = True
+    long: bool = False
 
 
 class Pending:

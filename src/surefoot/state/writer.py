@@ -2,8 +2,8 @@
 
 Everything that is queued goes into the next transaction. Under load a thread of its own commits while the
 event loop works, and hands results back with one call per batch. Where exactly one thing waits and the disk
-is quick, the loop commits it itself: two thread hops cost as much as half a commit (decision 0012). The store in
-memory has no disk to wait for and always does so.
+is quick, the loop commits it itself: two thread hops cost as much as half a commit (decision 0012). The store
+in memory has no disk to wait for and always does so.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Writer:
 
     def _flush(self) -> None:
         queue = self._queue
-        if self._threaded and (len(queue) > 1 or self._average > INLINE_BELOW):
+        if self._threaded and (len(queue) > 1 or self._average > INLINE_BELOW or _is_long(queue[0])):
             self._hand_over()
             return
         batch = list(queue)
@@ -121,3 +121,7 @@ class Writer:
 
     def _measure(self, seconds: float) -> None:
         self._average += (seconds - self._average) * 0.1
+
+
+def _is_long(pending: Pending) -> bool:
+    return isinstance(pending.what, Duty) and pending.what.long

@@ -10,7 +10,7 @@ ON CONFLICT (id) DO UPDATE SET host = excluded.host, pid = excluded.pid, started
   until = excluded.until
 
 -- name: other_workers
-SELECT json_group_array(json_array(id, host, until)) FROM workers WHERE id <> ?
+SELECT json_group_array(json_array(id, until)) FROM workers WHERE id <> ?
 
 -- name: holds_any
 SELECT EXISTS (SELECT 1 FROM runs WHERE owner = ?)
