@@ -69,7 +69,7 @@ def prices_of(
         raise _unknown(provider, model, f"the server {host or base_url!r} has no public price list")
     listed = _listed(provider, model, datetime.now(UTC))
     if listed is None:
-        raise _unknown(provider, model, "it is not in the price list of the installed genai-prices")
+        raise _unknown(provider, model, "the installed genai-prices lists no price by tokens for it")
     return listed
 
 

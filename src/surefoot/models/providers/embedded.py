@@ -54,12 +54,11 @@ class EmbeddedModel(OpenAIModel):
         self._want: Want | None = None
         self._child: Child | None = None
         self._address: Address | None = None
-        self._turn = asyncio.Semaphore(1)
+        self._turn: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
         self._suspect = False
 
     async def request(self, request: ModelRequest) -> ModelAnswer:
-        await self._connected()  # first, so that `_turn` is this event loop's
-        async with self._turn:
+        async with self._my_turn():
             try:
                 answer = await super().request(request)
             except ModelUnavailable:
@@ -74,6 +73,13 @@ class EmbeddedModel(OpenAIModel):
         if want is not None:
             await asyncio.to_thread(CHILDREN.release, want, id(self))
 
+    def _my_turn(self) -> asyncio.Lock:
+        """One request at a time, its connecting included; a lock belongs to one event loop."""
+        loop = asyncio.get_running_loop()
+        if self._turn is None or self._turn[0] is not loop:
+            self._turn = (loop, asyncio.Lock())
+        return self._turn[1]
+
     async def _connected(self) -> Any:
         if self._suspect:
             await self._check()
@@ -87,8 +93,6 @@ class EmbeddedModel(OpenAIModel):
                 ),  # takes as long as the child's start
             )
             await self._drop_client()
-            if self._loop is not asyncio.get_running_loop():
-                self._turn = asyncio.Semaphore(1)
             self._address = served
             self.settings = replace(self.settings, base_url=f"{served.url}/v1", api_key=served.key)
             self.output = "grammar" if served.llguidance else "json_schema"
@@ -113,8 +117,3 @@ class EmbeddedModel(OpenAIModel):
             await client.with_options(timeout=HEALTH_SECONDS).models.list()
         except Exception:  # noqa: BLE001  whatever it is, the answer is a new child
             await asyncio.to_thread(child.replace, address)
-
-    async def _drop_client(self) -> None:
-        client, self._client = self._client, None
-        if client is not None and self._loop is asyncio.get_running_loop():
-            await client.close()

@@ -59,6 +59,9 @@ def _parameters(xllamacpp: Any, settings: dict[str, Any]) -> Any:
     # A request is given up only between two batches: 128 tokens are under a second, 2,048 (the default) 12.
     parameters.n_batch = 128
     parameters.n_ubatch = 128
+    # The same question gets the same answer: a prompt that was read in part from a cache is summed in another
+    # order, and a greedy choice between two near tokens then depends on what was asked before.
+    parameters.cache_prompt = False
     # Memory: the default keeps up to 8 GB of old prompts.
     parameters.cache_ram_mib = 0
     parameters.n_ctx_checkpoints = 0

@@ -148,12 +148,12 @@ class OpenAIModel(SdkModel):
 
     # ── the client ───────────────────────────────────────────────────────────────────────────────
 
-    def connect(self, sdk: Any, key: str, http: dict[str, Any]) -> Any:
+    def connect(self, sdk: Any, key: str, http: Any) -> Any:
         return sdk.AsyncOpenAI(
             api_key=key,
             base_url=self.base_url,
             max_retries=0,
-            http_client=sdk.DefaultAsyncHttpxClient(**http),
+            http_client=http,
         )
 
     async def post(self, client: Any, body: dict[str, Any], timeout: Any) -> Any:

@@ -16,10 +16,9 @@ from urllib.parse import urlsplit
 from ...core.jsons import dumps
 from ...core.model import Bound, ModelAnswer, ModelRequest, ModelSettings, Tokens
 from ...errors import DefinitionError, ModelError, ModelRefused
-from ..prices import Prices, prices_of
+from ..prices import LOOPBACK, Prices, prices_of
 from . import failures
 
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 CONNECT_SECONDS = 10.0
 
 
@@ -92,8 +91,8 @@ class SdkModel(ABC):
         """
 
     @abstractmethod
-    def connect(self, sdk: Any, key: str, http: dict[str, Any]) -> Any:
-        """A client of the SDK. `http`: arguments of the SDK's own kind of HTTP client."""
+    def connect(self, sdk: Any, key: str, http: Any) -> Any:
+        """A client of the SDK, over `http`, a client of HTTP."""
 
     @abstractmethod
     async def post(self, client: Any, body: dict[str, Any], timeout: Any) -> Any:
@@ -147,9 +146,7 @@ class SdkModel(ABC):
             raise failures.unreadable(self.name, "its answer is not what its API promises") from None
 
     async def close(self) -> None:
-        client, self._client = self._client, None
-        if client is not None and self._loop is asyncio.get_running_loop():
-            await client.close()
+        await self._drop_client()
 
     # ── the client ───────────────────────────────────────────────────────────────────────────────
 
@@ -159,10 +156,28 @@ class SdkModel(ABC):
         if self._client is None or self._loop is not loop:
             key = self._key()
             sdk = await asyncio.to_thread(importlib.import_module, self.package)
-            if self._client is None or self._loop is not loop:  # another task was faster
-                http = {"follow_redirects": False, "trust_env": not is_loopback(self.base_url)}
-                self._client, self._loop = self.connect(sdk, key, http), loop
+            if self._client is None or self._loop is not loop:  # else another task was faster
+                await self._drop_client()
+                self._client, self._loop = self.connect(sdk, key, self._http(sdk)), loop
         return self._client
+
+    def _http(self, sdk: Any) -> Any:
+        if not is_loopback(self.base_url):
+            return sdk.DefaultAsyncHttpxClient(follow_redirects=False)
+        # A proxy from the environment would be asked for its own loopback interface.
+        httpx = importlib.import_module("httpx2")
+        limits = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
+        return httpx.AsyncClient(follow_redirects=False, trust_env=False, limits=limits)
+
+    async def _drop_client(self) -> None:
+        client, loop = self._client, self._loop
+        self._client = self._loop = None
+        if client is None or loop is None or loop.is_closed():
+            return
+        if loop is asyncio.get_running_loop():
+            await client.close()
+        else:  # its connections are the other loop's to close
+            asyncio.run_coroutine_threadsafe(client.close(), loop)
 
     def _key(self) -> str:
         key = self.settings.api_key or ("none" if is_loopback(self.base_url) else "")
