@@ -1,8 +1,8 @@
 """What every store promises, as checks that run against any of them.
 
 A promise is a coroutine function that takes a `Rig` and raises AssertionError where the store breaks it;
-its name says what is promised. `promises()` lists them all; a test suite runs each on a rig of its own. Two stores
-of one rig are two workers on the same data, in one process.
+its name says what is promised. `promises()` lists them all; a test suite runs each on a rig of its own.
+Two stores of one rig are two workers on the same data, in one process.
 """
 
 from __future__ import annotations

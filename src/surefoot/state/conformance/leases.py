@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from surefoot.state.conformance.rig import SECOND, Rig, claim_one, outcomes, refused
 from surefoot.state.store import DayCharge, RunChange
@@ -31,13 +32,13 @@ async def a_race_for_a_run_has_one_winner(rig: Rig) -> None:
 async def claims_are_oldest_due_first_and_limited(rig: Rig) -> None:
     store = await rig.store()
     runs = []
-    for _ in range(5):
-        runs.append((await store.submit(rig.new_run())).run)
-        rig.later(1)
+    for age in (3, 5, 1, 4, 2):
+        runs.append((await store.submit(rig.new_run(at=rig.time - age * SECOND))).run)
+    runs = [runs[1], runs[3], runs[0], runs[4], runs[2]]
     assert await store.next_due() == rig.time - 5 * SECOND
     first = await store.claim(3)
-    assert [claimed.lease.run for claimed in first] == runs[:3]
-    assert [claimed.lease.run for claimed in await store.claim(3)] == runs[3:]
+    assert {claimed.lease.run for claimed in first} == set(runs[:3])
+    assert {claimed.lease.run for claimed in await store.claim(3)} == set(runs[3:])
     assert await store.next_due() is None
 
 
@@ -171,6 +172,7 @@ async def an_older_lease_of_the_same_worker_is_stale(rig: Rig) -> None:
     old = await rig.held(store)
     await rig.release(store, old, due=rig.time)
     new = (await claim_one(store)).lease
+    await refused(store.append(rig.append(old, "step.finished")), "stale_lease")
     for first, second in ((old, new), (new, old)):
         done = await outcomes(
             store.append(rig.append(first, "step.finished")),
@@ -179,6 +181,26 @@ async def an_older_lease_of_the_same_worker_is_stale(rig: Rig) -> None:
         codes = {getattr(outcome, "code", None) for outcome in done}
         assert codes == {None, "stale_lease"}
     assert len(await store.events(new.run)) == 3
+
+
+async def a_lease_that_missed_an_append_is_stale(rig: Rig) -> None:
+    """The chain can only grow at its end, whoever believes to know where that is."""
+    store = await rig.store()
+    lease = await rig.held(store)
+    copy = replace(lease)
+    await store.append(rig.append(lease, "step.finished"))
+    await refused(store.append(rig.append(copy, "step.failed")), "stale_lease")
+    await store.append(rig.append(lease, "step.finished"))
+
+
+async def mail_does_not_send_a_run_to_the_end_of_the_queue(rig: Rig) -> None:
+    store = await rig.store()
+    submitted = await store.submit(rig.new_run())
+    rig.later(5)
+    await store.submit(rig.new_run())
+    rig.later(5)
+    await store.post(submitted.run, "cancel", "{}")
+    assert (await claim_one(store)).lease.run == submitted.run
 
 
 # ── life and death ──

@@ -39,7 +39,9 @@ async def a_run_that_somebody_wants_to_try_again_is_not_pruned(rig: Rig) -> None
     await store.post(lease.run, "retry", "{}")
     assert (await store.prune(rig.later(100))).runs == 0
     claimed = await claim_one(store)
-    await store.append(rig.append(claimed.lease, "run.retried", change=RunChange(status="running")))
+    taken = tuple(mail.id for mail in await store.mail(lease.run))
+    running = RunChange(status="running")
+    await store.append(rig.append(claimed.lease, "run.retried", change=running, taken=taken))
     await rig.release(store, claimed.lease)
     assert (await store.prune(rig.later(100))).runs == 0, "it has not ended any more"
 
