@@ -119,16 +119,21 @@ def most_tokens(request: ModelRequest) -> int:
 
     The extra per message and per tool covers the markers that chat templates add around them.
     """
-    size = len(request.instructions.encode()) + 64
+    size = _bytes(request.instructions) + 64
     for message in request.messages:
-        size += len(message.text.encode()) + 32
+        size += _bytes(message.text) + 32
         for call in message.calls:
-            size += len(call.name.encode()) + len(call.arguments.encode()) + 32
+            size += _bytes(call.name) + _bytes(call.arguments) + 32
     for tool in request.tools:
-        size += len(tool.name) + len(tool.description.encode()) + len(str(tool.input_schema).encode()) + 64
+        size += _bytes(tool.name) + _bytes(tool.description) + _bytes(str(tool.input_schema)) + 64
     if request.output_schema is not None:
-        size += len(str(request.output_schema).encode()) + 64
+        size += _bytes(str(request.output_schema)) + 64
     return size
+
+
+def _bytes(text: str) -> int:
+    # JSON may hold half a surrogate pair; providers replace it before they send.
+    return len(text.encode("utf-8", "surrogatepass"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +165,7 @@ def _ceil(value: float) -> int:
 class ModelSettings:
     """How a provider is reached; from the deployment's settings, never from the workflow's file."""
 
-    api_key: str | None = None
+    api_key: str | None = field(default=None, repr=False)
     base_url: str | None = None
     price: Price | None = None
     options: dict[str, Any] = field(default_factory=dict)
