@@ -109,7 +109,9 @@ class ScriptedModel:
                 raise self._failure(turn)
             case UseTools(calls=calls):
                 proposed = tuple(
-                    ProposedCall(f"call-{request.turn}-{n}", name, args if isinstance(args, str) else _json(args))
+                    ProposedCall(
+                        f"call-{request.turn}-{n}", name, args if isinstance(args, str) else _json(args)
+                    )
                     for n, (name, args) in enumerate(calls)
                 )
                 size = sum(len(call.arguments) for call in proposed)
@@ -132,7 +134,9 @@ class ScriptedModel:
                     f"{self.name} is rate limited", charged=False, retry_after=fail.retry_after
                 )
             case "unavailable":
-                return ModelUnavailable(f"{self.name} is unavailable", charged=False, retry_after=fail.retry_after)
+                return ModelUnavailable(
+                    f"{self.name} is unavailable", charged=False, retry_after=fail.retry_after
+                )
             case "timeout" | "cut_off":
                 return ModelUnavailable(f"{self.name}: the answer never came ({fail.kind})", charged=True)
             case "crash":

@@ -31,12 +31,18 @@ def what_hinders(old: dict[str, Any] | None, plan: Plan, state: RunState) -> lis
             continue
         takes = {name: source or "<input>" for name, source in wired.sources.items()}
         if before is not None and before["takes"] != takes:
-            lines.append(f"step {step.name!r} has finished, and now takes {takes} instead of {before['takes']}")
+            lines.append(
+                f"step {step.name!r} has finished, and now takes {takes} instead of {before['takes']}"
+            )
         try:
             wired.output.load(step.output)
         except ValidationError:
             lines.append(f"what step {step.name!r} gave does not fit its type any more")
     for step in state.steps.values():
-        if step.status in ("running", "failed") and step.name not in plan.steps and state.effects_of(step.name):
+        if (
+            step.status in ("running", "failed")
+            and step.name not in plan.steps
+            and state.effects_of(step.name)
+        ):
             lines.append(f"step {step.name!r} has made effects and is no longer there")
     return lines

@@ -419,6 +419,14 @@ def decode(kind: str, version: int, text: str) -> Event:
 
 
 INFORMING: frozenset[str] = frozenset(
-    {"run.claimed", "step.started", "ask.rejected", "ask.repaired", "value.drawn", "timer.fired", "call.refused"}
+    {
+        "run.claimed",
+        "step.started",
+        "ask.rejected",
+        "ask.repaired",
+        "value.drawn",
+        "timer.fired",
+        "call.refused",
+    }
 )
 """Kinds that need no commit of their own: they ride along with the next one."""

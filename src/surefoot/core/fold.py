@@ -39,7 +39,7 @@ class StepState:
     refused: bool = False
     """A person said that it shall fail."""
     woken: bool = False
-    blocked: set[str] = field(default_factory=set)
+    blocked: frozenset[str] = frozenset()
     review: str | None = None
     started: int = 0
     ended: int = 0
@@ -198,13 +198,16 @@ class RunState:
 
     def next_due(self) -> int | None:
         """When something happens by itself: a timer, an expiry, a retry."""
-        dues = [self.timers[w].due for w in self.waits if w in self.timers]
-        dues += [x for w in self.waits if w in self.items and (x := self.items[w].expires) is not None]
-        dues += [
-            s.retry_at
-            for name in self.ready
-            if (s := self.steps.get(name)) and s.status == "failed" and s.retry_at is not None
-        ]
+        dues: list[int] = []
+        for name in self.waits:
+            if name in self.timers:
+                dues.append(self.timers[name].due)
+            elif (expires := self.items[name].expires) is not None:
+                dues.append(expires)
+        for name in self.ready:
+            step = self.steps.get(name)
+            if step is not None and step.retry_at is not None and step.status == "failed":
+                dues.append(step.retry_at)
         return min(dues, default=None)
 
     def active_micros(self, now: int) -> int:
@@ -294,7 +297,7 @@ class RunState:
                 step.status = "idle"
                 step.refused = False
                 step.retry_at = None
-                step.blocked.clear()
+                step.blocked = frozenset()
 
     def _finished(self, event: e.RunFinished, at: int) -> None:
         self.status = event.status
@@ -310,7 +313,7 @@ class RunState:
     def _step_started(self, event: e.StepStarted, at: int) -> None:
         step = self._step(event.step)
         if step.attempt != event.attempt:
-            step.blocked.clear()
+            step.blocked = frozenset()
             step.started = at
         step.attempt = event.attempt
         step.status = "running"
@@ -327,7 +330,7 @@ class RunState:
         step.ms = event.ms
         step.ended = at
         step.started = step.started or at
-        step.blocked.clear()
+        step.blocked = frozenset()
         if event.how in ("fallback", "by_hand"):
             self.degraded = True
         if self.plan is not None and not was_finished:
@@ -349,7 +352,7 @@ class RunState:
         step.retry_at = event.retry_at
         step.ms = event.ms
         step.ended = at
-        step.blocked.clear()
+        step.blocked = frozenset()
 
     def _call_refused(self, event: e.CallRefused, at: int) -> None:
         self.refusals.append((at, event))
@@ -424,7 +427,9 @@ class RunState:
             nanousd=event.nanousd,
             at=at,
         )
-        self.asks_at.setdefault((event.step, event.attempt, event.digest, event.occurrence), []).append(event.ask)
+        self.asks_at.setdefault((event.step, event.attempt, event.digest, event.occurrence), []).append(
+            event.ask
+        )
         self.reserved_nanousd += event.nanousd
         self.reserved_tokens += tokens
         self.usage.model_calls += 1
@@ -463,7 +468,7 @@ class RunState:
     def _begin_wait(self, name: str, step: str | None) -> None:
         self.waits.add(name)
         if step is not None:
-            self._step(step).blocked.add(name)
+            self._step(step).blocked |= {name}
 
     def _end_wait(self, name: str, status: ItemStatus, by: str, reason: str) -> None:
         self.waits.discard(name)
@@ -473,7 +478,7 @@ class RunState:
         item.status, item.by, item.reason = status, by, reason
         if item.step is not None:
             step = self._step(item.step)
-            step.blocked.discard(name)
+            step.blocked -= {name}
             step.woken = True
 
     def _approval_requested(self, event: e.ApprovalRequested, at: int) -> None:
@@ -530,7 +535,7 @@ class RunState:
         if timer := self.timers.get(event.timer):
             timer.fired = True
             step = self._step(timer.step)
-            step.blocked.discard(event.timer)
+            step.blocked -= {event.timer}
             step.woken = True
 
     def _value_drawn(self, event: e.ValueDrawn, at: int) -> None:
@@ -567,4 +572,3 @@ _APPLY: dict[type[e.Event], Any] = {
     e.TimerFired: RunState._timer_fired,
     e.ValueDrawn: RunState._value_drawn,
 }
-

@@ -5,7 +5,6 @@ Both are handed down: the recorder and the driver of `surefoot.orchestrator` imp
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Awaitable
 from typing import Any, Protocol, TypeVar
 
@@ -79,11 +78,12 @@ class Body:
         self.claimed: set[str] = set()
         """Calls of this step, by id, that this body has asked for."""
         self.stopped = False
-        self._seen: Counter[tuple[str, str, str]] = Counter()
+        self._seen: dict[tuple[str, str, str], int] = {}
 
     def occurrence(self, kind: str, name: str, digest: str) -> int:
-        found = self._seen[kind, name, digest]
-        self._seen[kind, name, digest] += 1
+        place = (kind, name, digest)
+        found = self._seen.get(place, 0)
+        self._seen[place] = found + 1
         return found
 
     def go_on(self) -> None:

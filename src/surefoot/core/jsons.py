@@ -19,11 +19,24 @@ Raw = NewType("Raw", str)
 
 NULL = Raw("null")
 
-dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+_dump = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+_quoted = json.encoder.encode_basestring
 _dump_sorted = json.JSONEncoder(
     ensure_ascii=False, separators=(",", ":"), allow_nan=False, sort_keys=True
 ).encode
 loads = json.loads
+
+
+def dumps(value: Any) -> str:
+    """Compact JSON. Raises ValueError for NaN and infinities, TypeError for what is not JSON."""
+    kind = type(value)
+    if kind is str:
+        return _quoted(value)
+    if kind is int:  # most fields of an event: not worth making an encoder for
+        return repr(value)
+    if kind is float and math.isfinite(value):
+        return repr(value)
+    return _dump(value)
 
 
 def parse_strictly(text: str) -> Any:

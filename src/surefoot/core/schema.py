@@ -235,7 +235,5 @@ class RawShape:
     def load(self, text: str) -> Any:
         value = self._any.validate_json(text)
         for error in self._validator.iter_errors(value):
-            raise ValueError(
-                f"{'.'.join(map(str, error.absolute_path)) or 'value'}: {_schema_line(error)}"
-            )
+            raise ValueError(f"{'.'.join(map(str, error.absolute_path)) or 'value'}: {_schema_line(error)}")
         return value

@@ -33,7 +33,9 @@ class Retry:
 
     def __post_init__(self) -> None:
         if self.attempts < 1 or self.base < 0 or self.most < 0:
-            raise DefinitionError(f"{self!r} makes no sense", remedy="At least one attempt, no negative times.")
+            raise DefinitionError(
+                f"{self!r} makes no sense", remedy="At least one attempt, no negative times."
+            )
 
     def delay(self, attempt: int, jitter: float, asked: float | None = None) -> float:
         """Seconds to wait after failed attempt `attempt` (1 is the first); `jitter` is in [0, 1)."""

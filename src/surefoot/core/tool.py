@@ -124,7 +124,9 @@ class Tool(Generic[P, R]):
         bound = dict(zip(names, args, strict=False))
         doubled = bound.keys() & kwargs.keys()
         if len(args) > len(names) or doubled:
-            raise TypeError(f"{self.name}({', '.join(names)}) was called with {len(args)} positional arguments")
+            raise TypeError(
+                f"{self.name}({', '.join(names)}) was called with {len(args)} positional arguments"
+            )
         return {**bound, **kwargs}
 
     def invoke(self, call: Call, arguments: Mapping[str, Any]) -> Any:

@@ -68,9 +68,7 @@ class Plan:
         if not by_name:
             raise MissingStep(f"{workflow!r} has no steps", remedy="List at least one in steps=[...].")
         outputs = {name: _output_of(one) for name, one in by_name.items()}
-        wired = {
-            name: _wire(workflow, input_type, one, by_name, outputs) for name, one in by_name.items()
-        }
+        wired = {name: _wire(workflow, input_type, one, by_name, outputs) for name, one in by_name.items()}
         self.steps: dict[str, Wired] = {name: wired[name] for name in _ordered(workflow, wired)}
         self.last = steps[-1].name
         self.dependents: dict[str, tuple[str, ...]] = {
@@ -134,8 +132,10 @@ def _wire(
             remedy="Make it async def.",
         )
     if one.isolation and "<locals>" in one.function.__qualname__:
-        raise BadSignature(f"step {one.name!r} is isolated and defined inside a function",
-                           remedy="Define it at the top of a module: the process imports it by name.")
+        raise BadSignature(
+            f"step {one.name!r} is isolated and defined inside a function",
+            remedy="Define it at the top of a module: the process imports it by name.",
+        )
     output = Shape(outputs[one.name], f"step {one.name!r}")
     takes = _check_fallback(workflow, one, sources, hints, outputs[one.name], output)
     return Wired(one, sources, run_as, takes, output)
@@ -144,7 +144,11 @@ def _wire(
 def _check_types(workflow: str, taker: str, giver: str, wanted: Any, given: Any) -> None:
     if fits(given, wanted):
         return
-    if allows_none(given) and not allows_none(wanted) and all(fits(one, wanted) for one in without_none(given)):
+    if (
+        allows_none(given)
+        and not allows_none(wanted)
+        and all(fits(one, wanted) for one in without_none(given))
+    ):
         raise NoneNotAllowed(
             f"step {taker!r} takes {giver}: {show(wanted)}, and step {giver!r} may give None",
             why=f"it gives {show(given)}",

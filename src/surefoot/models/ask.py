@@ -108,7 +108,8 @@ class ModelRoad:
             answer = await self._acts.stoppable(model.request(request), until)
         except TimeoutError:
             error = ModelUnavailable(
-                f"{model.name} did not answer within {request.timeout:g} s", remedy="Give it more time, or ask less."
+                f"{model.name} did not answer within {request.timeout:g} s",
+                remedy="Give it more time, or ask less.",
             )
             await journal.write(e.AskFailed(ask, view_of(error), charged=True, ms=self._ms(started)))
             raise error from None
@@ -178,7 +179,8 @@ def _canonical(request: ModelRequest) -> str:
         {
             "instructions": request.instructions,
             "messages": [
-                [m.role, m.text, [[c.id, c.name, c.arguments] for c in m.calls], m.call_id] for m in request.messages
+                [m.role, m.text, [[c.id, c.name, c.arguments] for c in m.calls], m.call_id]
+                for m in request.messages
             ],
             "tools": [[t.name, t.description, t.input_schema] for t in request.tools],
             "output": request.output_schema,

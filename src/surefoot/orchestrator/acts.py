@@ -21,6 +21,9 @@ class Acts:
     def __init__(self, clock: Clock, holds_lease: Callable[[], bool]) -> None:
         self._clock = clock
         self._holds_lease = holds_lease
+        self.lapsed = False
+        """Something was not done, or was stopped, for want of a lease: the body must not be believed, even
+        one that caught the error."""
         self._bodies: dict[asyncio.Future[Any], Body] = {}
         self._stoppable: dict[asyncio.Future[Any], asyncio.Future[Any]] = {}
 
@@ -39,6 +42,7 @@ class Acts:
         if not self._holds_lease():
             if asyncio.iscoroutine(act):
                 act.close()
+            self.lapsed = True
             raise StaleLease("nothing was done: this worker's lease on the run has lapsed")
         acting = asyncio.ensure_future(act)
         outer = asyncio.current_task()
@@ -49,6 +53,7 @@ class Acts:
             return await acting
         except asyncio.CancelledError:
             if not self._holds_lease():
+                self.lapsed = True
                 raise StaleLease("stopped: this worker's lease on the run has lapsed") from None
             raise TimeoutError("it took longer than it was given") from None
         finally:

@@ -1,7 +1,7 @@
 """An ask: the loop of turns over the two roads, to a model and to the tools that this ask may use.
 
-    turn -> truncated? refused? -> tool calls? make them and go on -> an answer: parse, validate, or say
-    what is wrong with it and ask again (`repairs` times)
+turn -> truncated? refused? -> tool calls? make them and go on -> an answer: parse, validate, or say
+what is wrong with it and ask again (`repairs` times)
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ async def ask(journal: Journal, road: ModelRoad, gateway: Gateway, body: Body, q
         )
         name, answer = await road.turn(body, _label(question.prompt), request)
         if answer.finish == "refused":
-            raise ModelRefused(f"step {body.step!r}: the model declined to answer", why=answer.text[:200], charged=True)
+            raise ModelRefused(
+                f"step {body.step!r}: the model declined to answer", why=answer.text[:200], charged=True
+            )
         if answer.calls and answer.finish != "length":
             messages.append(Message("assistant", answer.text, answer.calls))
             for call in answer.calls:
@@ -118,7 +120,9 @@ def _candidates(text: str) -> list[tuple[str, str]]:
     found = [(text, "")]
     if "```" in text:
         inner = text.split("```")[1]
-        found.append((inner.partition("\n")[2] if not inner.lstrip().startswith(("{", "[")) else inner, "fences"))
+        found.append(
+            (inner.partition("\n")[2] if not inner.lstrip().startswith(("{", "[")) else inner, "fences")
+        )
     for left, right in ("{}", "[]"):
         start, end = text.find(left), text.rfind(right)
         if 0 <= start < end and (start, end) != (0, len(text) - 1):
@@ -148,7 +152,9 @@ def _note_once(journal: Journal, name: str, event: e.AskRejected | e.AskRepaired
 
 def _label(prompt: str) -> str:
     """What the journal calls a prompt: its file, or the beginning of its text."""
-    return prompt if len(prompt) <= 60 and "\n" not in prompt else prompt.split("\n")[0][:57] + "..."
+    return (
+        prompt if len(prompt) <= 60 and "\n" not in prompt else prompt.split("\n", maxsplit=1)[0][:57] + "..."
+    )
 
 
 @lru_cache(maxsize=256)

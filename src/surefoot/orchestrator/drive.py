@@ -7,31 +7,23 @@ is in the journal, and what it decides is decided by `surefoot.core.decide`.
 from __future__ import annotations
 
 import asyncio
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
-
-from pydantic import ValidationError
 
 from ..core import events as e
 from ..core.change import what_hinders
-from ..core.clock import micros
+from ..core.clock import Timer, micros
 from ..core.decide import Expire, FallBack, Finish, Fire, OpenReview, Start, decide
 from ..core.error_view import view_of
 from ..core.fold import RunState
-from ..core.journal import Body, Parked
+from ..core.journal import Body
 from ..core.jsons import loads
-from ..core.step import Step, Use
-from ..core.wiring import INPUT, Wired
+from ..core.wiring import Wired
 from ..errors import (
     BudgetExceeded,
     ItemClosed,
-    OutputInvalid,
     Poisoned,
-    RunCancelled,
     StaleLease,
-    StepTimedOut,
-    StoreError,
     SurefootError,
     WorkflowChanged,
 )
@@ -39,10 +31,10 @@ from ..models.ask import ModelRoad
 from ..rails import ledger, policy
 from ..state.store import Claimed, RunChange
 from ..tools.gateway import Gateway
-from ..tools.isolated import run_isolated
 from .acts import Acts
+from .bodies import Bodies
 from .deployment import Deployment
-from .handle import Handle
+from .endings import cancelled, why_failed
 from .mail import Mailroom
 from .recorder import Recorder, Sealer
 
@@ -85,12 +77,13 @@ class Drive:
             self._acts,
         )
         self._road = ModelRoad(deployment.workflow.name, deployment.models, self.journal, self._acts)
+        self._bodies = Bodies(deployment, self.journal, self._acts, self._road, self._gateway, self._conclude)
         self._mailroom = Mailroom(deployment, self.journal)
         self._active: dict[str, tuple[asyncio.Task[None], Body]] = {}
         self._poked = asyncio.Event()
         self._mail = False
         self._stopping = False
-        self._out_of_time = False
+        self._time_up: Timer | None = None
 
     # ── from outside ──
 
@@ -113,6 +106,11 @@ class Drive:
             task.cancel()
         self._poked.set()
 
+    @property
+    def is_done(self) -> bool:
+        """Ended, or parked until a person decides (a timer brings it back by itself)."""
+        return self.state.is_ended or (not self._stopping and bool(self.state.open_items()))
+
     # ── the loop ──
 
     async def go(self) -> None:
@@ -127,6 +125,8 @@ class Drive:
             self.abandon()
             raise
         finally:
+            if self._time_up is not None:
+                self._time_up.cancel()
             await self._let_go_of_bodies()
 
     async def _take_up(self) -> bool:
@@ -147,6 +147,8 @@ class Drive:
                 self._deployment.fingerprint if adopted else None,
             )
         )
+        if (left := ledger.micros_left(state, self._clock.now())) is not None:
+            self._time_up = self._clock.call_at(self._clock.now() + left, self._poked.set)
         if adopted:
             self.journal.define((self._deployment.fingerprint, self._deployment.definition))
         self.journal.change(
@@ -160,7 +162,9 @@ class Drive:
         if state.run_review is not None or state.cancelling is not None or state.refused is not None:
             return True
         if lines:
-            await self._set_aside("changed", WorkflowChanged("the workflow has changed", why="; ".join(lines)))
+            await self._set_aside(
+                "changed", WorkflowChanged("the workflow has changed", why="; ".join(lines))
+            )
             return False
         if self._claimed.claims > self._deployment.most_claims + 1:
             await self._set_aside(
@@ -209,9 +213,9 @@ class Drive:
                         moved = True
                         await self._act_on(action)
             if state.is_ended:
-                return
+                return None
             if not moved and not await self._wait():
-                return
+                return None
 
     async def _act_on(self, action: Fire | Expire | FallBack | OpenReview) -> None:
         match action:
@@ -220,7 +224,7 @@ class Drive:
             case Expire(item=item):
                 await self._expire(item)
             case FallBack(step=step):
-                await self._fall_back(self._plan.steps[step])
+                await self._bodies.fall_back(self._plan.steps[step])
             case OpenReview(step=step, queue=queue, reason=reason):
                 found = self.state.steps[step]
                 await self.journal.write(
@@ -249,13 +253,11 @@ class Drive:
     async def _wait(self) -> bool:
         """Until something may have changed. False: parked, this worker is done with the run."""
         due = self.state.next_due()
-        now = self._clock.now()
-        if not self._active and (due is None or due - now > micros(self._deployment.park_after)):
+        if not self._active and (
+            due is None or due - self._clock.now() > micros(self._deployment.park_after)
+        ):
             await self._park()
             return False
-        left = ledger.micros_left(self.state, now)
-        if left is not None:
-            due = min(due, now + left) if due is not None else now + left
         timer = None if due is None else self._clock.call_at(due, self._poked.set)
         try:
             await self._poked.wait()
@@ -272,9 +274,9 @@ class Drive:
         """True where the step has already ended or parked when this returns."""
         body = Body(wired.name, attempt)
         if not wired.step.is_async and not wired.step.isolation:
-            await self._enter(wired, body)
+            await self._bodies.enter(wired, body)
             return True
-        task = asyncio.get_running_loop().create_task(self._enter(wired, body))
+        task = asyncio.get_running_loop().create_task(self._bodies.enter(wired, body))
         self._active[wired.name] = (task, body)
         task.add_done_callback(lambda done: self._left(wired.name, done))
         return False
@@ -290,101 +292,6 @@ class Drive:
     _crash: BaseException | None = None
     """What broke the engine itself while a body ran (a store that is gone, a bug of ours)."""
 
-    async def _enter(self, wired: Wired, body: Body) -> None:
-        """One entry of a step's body, from `step.started` to its end on disk."""
-        step, journal = wired.step, self.journal
-        journal.note(e.StepStarted(step.name, body.attempt))
-        started = self._clock.now()
-        failure: BaseException | None = None
-        value: Any = None
-        timer = None
-        timed_out = [False]
-        if step.timeout is not None:
-            timer = self._clock.call_at(
-                started + micros(step.timeout), self._time_out(body, timed_out, asyncio.current_task())
-            )
-        try:
-            value = await self._body(wired, body)
-        except Parked:
-            body.stopped = True
-        except (StaleLease, StoreError):
-            raise
-        except (Exception, asyncio.CancelledError) as error:
-            failure = error
-        except BaseExceptionGroup as group:
-            failure = group
-        finally:
-            if timer is not None:
-                timer.cancel()
-        parked = body.stopped and not timed_out[0]
-        body.stopped = True  # a branch that the body left behind starts nothing more
-        await self._acts.drain(body)
-        if journal.lost:
-            raise StaleLease(f"{self.run}: another worker holds the run now")
-        if parked:
-            return
-        if timed_out[0]:
-            why = f"it took longer than {step.timeout:g} s"
-            await self._failed(wired, body, StepTimedOut(f"step {step.name!r} timed out", why=why), started)
-        elif failure is not None:
-            await self._failed(wired, body, failure, started)
-        else:
-            await self._finished(wired, body, value, started)
-
-    async def _body(self, wired: Wired, body: Body) -> Any:
-        step = wired.step
-        arguments = self._inputs(wired)
-        if wired.run_as is not None:
-            deployment = self._deployment
-            arguments[wired.run_as] = Handle(
-                step,
-                body,
-                self.journal,
-                self._road,
-                self._gateway,
-                deployment.prompts,
-                self._clock,
-                deployment.park_after,
-            )
-        if step.isolation == "process":
-            return await run_isolated(step.function, None, arguments)
-        result = step.function(**arguments)
-        return await result if step.is_async else result
-
-    def _time_out(
-        self, body: Body, timed_out: list[bool], task: asyncio.Task[Any] | None
-    ) -> Callable[[], None]:
-        def act() -> None:
-            timed_out[0] = True
-            body.stopped = True
-            self._acts.interrupt(body)
-            if task is not None:
-                task.cancel()
-
-        return act
-
-    def _inputs(self, wired: Wired, names: Sequence[str] | None = None) -> dict[str, Any]:
-        """Loaded anew for each body: what one step does to its inputs, no other sees."""
-        return {name: self._value(wired.sources[name]) for name in (names or wired.sources)}
-
-    def _value(self, source: str) -> Any:
-        if source == INPUT:
-            assert self.state.submitted is not None
-            return self._plan.input.load(self.state.submitted.input)
-        return self._plan.steps[source].output.load(self.state.steps[source].output)
-
-    async def _finished(self, wired: Wired, body: Body, value: Any, started: int) -> None:
-        try:
-            raw = self.journal.raw(wired.output, value)
-            wired.output.load(raw)
-        except (ValueError, ValidationError) as error:
-            text = self.journal.scrub(str(error))[:500]
-            wrong = OutputInvalid(
-                f"step {wired.name!r} gave something that is not its declared type", why=text
-            )
-            return await self._failed(wired, body, wrong, started)
-        await self._conclude(e.StepFinished(wired.name, raw, body.attempt, self._ms(started)))
-
     async def _conclude(self, finished: e.StepFinished) -> None:
         """The last step's end and the run's end are one commit."""
         self.journal.note(finished)
@@ -394,50 +301,6 @@ class Drive:
 
     def _active_besides(self, name: str) -> bool:
         return any(other != name for other in self._active)
-
-    async def _failed(self, wired: Wired, body: Body, failure: BaseException, started: int) -> None:
-        step: Step[..., Any] = wired.step
-        error = failure
-        retry_at = None
-        if isinstance(failure, BaseExceptionGroup):
-            # A TaskGroup hides its reason; the first one of ours says most.
-            error = next((x for x in failure.exceptions if isinstance(x, SurefootError)), failure.exceptions[0])
-        if isinstance(error, SurefootError) and error.transient and body.attempt < step.retry.attempts:
-            delay = step.retry.delay(body.attempt, self._deployment.chance(), error.retry_after)
-            retry_at = self._clock.now() + micros(delay)
-        detail = None
-        if not isinstance(error, SurefootError):
-            detail = self.journal.scrub("".join(traceback.format_exception(failure)))[-8000:]
-        view = view_of(error)
-        if not isinstance(error, SurefootError):
-            view["what"] = f"step {step.name!r} raised {type(error).__name__}"
-            view["why"] = self.journal.scrub(str(view.get("why", "")))
-        failed = e.StepFailed(step.name, body.attempt, view, self._ms(started), retry_at, detail)
-        await self.journal.write(failed)
-
-    async def _fall_back(self, wired: Wired) -> None:
-        fallback, state = wired.step.fallback, self.state.steps[wired.name]
-        try:
-            if isinstance(fallback, Use):
-                value = fallback.value
-            else:
-                assert callable(fallback)
-                value = fallback(**self._inputs(wired, wired.fallback_takes) if wired.fallback_takes else {})
-            raw = self.journal.raw(wired.output, value)
-            wired.output.load(raw)
-        except Exception as error:
-            text = self.journal.scrub(f"{type(error).__name__}: {error}")[:500]
-            await self.journal.write(
-                e.ReviewOpened(
-                    item=self.journal.new_id("item"),
-                    reason=f"its fallback failed too: {text}",
-                    choices=["settle", "approve", "deny"],
-                    step=wired.name,
-                    error=state.error,
-                )
-            )
-            return
-        await self._conclude(e.StepFinished(wired.name, raw, state.attempt, how="fallback"))
 
     # ── ends ──
 
@@ -449,40 +312,14 @@ class Drive:
             case "succeeded":
                 self._end("succeeded", None)
             case "cancelled":
-                self._end("cancelled", view_of(self._cancelled()))
+                self._end("cancelled", view_of(cancelled(self.state)))
             case _:
-                self._end("failed", self._why_failed(action.step))
+                self._end("failed", why_failed(self.state, action.step))
         await self.journal.flush()
 
     def _end(self, status: Any, error: e.ErrorView | None) -> None:
         self.journal.note(e.RunFinished(status, error))
         self.journal.change(RunChange(status=status, summary=self.journal.summary(), release=True))
-
-    def _why_failed(self, step: str | None) -> e.ErrorView:
-        if step is None:
-            assert self.state.refused is not None
-            refused = self.state.refused
-            return {
-                "code": Poisoned.code if getattr(refused.request, "about", "") == "poisoned" else "workflow_changed",
-                "what": f"{refused.by or 'somebody'} failed the run in a review",
-                "why": refused.reason or refused.request.reason,
-            }
-        found = self.state.steps[step]
-        view = dict(found.error or {"code": "step_failed", "what": f"step {step!r} failed"})
-        view["step"] = step
-        if found.refused:
-            view["why"] = f"{view.get('why', '')} (a person decided that it shall fail)".strip()
-        if effects := [call.tool for call in self.state.effects_of(step)]:
-            view["remedy"] = f"It has used {', '.join(effects)} before it failed. {view.get('remedy', '')}".strip()
-        return view
-
-    def _cancelled(self) -> RunCancelled:
-        cancelling = self.state.cancelling
-        assert cancelling is not None
-        unsure = [call.tool for call in self.state.open_calls()]
-        remedy = f"Look whether {', '.join(unsure)} happened: nobody knows." if unsure else ""
-        by = f" by {cancelling.by}" if cancelling.by else ""
-        return RunCancelled(f"the run was cancelled{by}", why=cancelling.reason, remedy=remedy)
 
     def _overtime(self, now: int) -> bool:
         left = ledger.micros_left(self.state, now)
@@ -524,6 +361,3 @@ class Drive:
         await self._acts.drain()
         if self._crash is not None:
             raise self._crash
-
-    def _ms(self, started: int) -> float:
-        return round((self._clock.now() - started) / 1000, 3)

@@ -66,7 +66,13 @@ class Mailroom:
             self._journal.note(e.ReviewResolved(item.id, choice, by, reason))
 
     def _settle_call(
-        self, item: ItemState, request: e.ReviewOpened, choice: str, by: str, reason: str, body: dict[str, Any]
+        self,
+        item: ItemState,
+        request: e.ReviewOpened,
+        choice: str,
+        by: str,
+        reason: str,
+        body: dict[str, Any],
     ) -> None:
         assert request.call is not None
         call = self._journal.state.calls[request.call]

@@ -271,7 +271,12 @@ class Recorder:
                     day = charge.day or day_of(at)
                     self._charges.append(
                         DayCharge(
-                            charge.workflow, day, charge.nanousd, charge.tokens, charge.cap_nanousd, charge.cap_tokens
+                            charge.workflow,
+                            day,
+                            charge.nanousd,
+                            charge.tokens,
+                            charge.cap_nanousd,
+                            charge.cap_tokens,
                         )
                     )
             case e.ApprovalRequested() | e.ReviewOpened():
@@ -288,7 +293,12 @@ class Recorder:
         shown: dict[str, Any] = {"run": self.run, "workflow": self._workflow, "step": event.step}
         if isinstance(event, e.ApprovalRequested):
             kind, queue, expires = "approval", event.by, event.expires
-            shown |= {"tool": event.tool, "args": loads(event.args), "reason": event.reason, "rule": event.rule}
+            shown |= {
+                "tool": event.tool,
+                "args": loads(event.args),
+                "reason": event.reason,
+                "rule": event.rule,
+            }
             shown["choices"] = ["approve", "deny", "edit"]
         else:
             kind, queue, expires = ("unknown" if event.about == "unknown" else "review"), event.queue, None

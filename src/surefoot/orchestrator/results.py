@@ -99,7 +99,5 @@ def waiting_for(state: RunState) -> tuple[Waiting, ...]:
             call = state.calls.get(request.call or "")
             choices, by = tuple(request.choices), request.queue
             tool, args = (call.tool, loads(call.args)) if call else (None, None)
-        found.append(
-            Waiting(item.id, item.kind, request.reason, by, choices, tool, args, item.expires)
-        )
+        found.append(Waiting(item.id, item.kind, request.reason, by, choices, tool, args, item.expires))
     return tuple(found)

@@ -1,8 +1,8 @@
 """The Runtime: a workflow, running in this process, and everything a program does with its runs.
 
-    async with Runtime(workflow, store="sqlite:///x.db") as runtime:
-        run = await runtime.start(input, key="order-17")
-        result = await runtime.result(run.id)
+async with Runtime(workflow, store="sqlite:///x.db") as runtime:
+    run = await runtime.start(input, key="order-17")
+    result = await runtime.result(run.id)
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Runtime:
         self._keyring = keyring
         self._worker: Worker | None = None
         self._driving: asyncio.Task[None] | None = None
-        self._waiters: dict[str, list[asyncio.Future[None]]] = {}
+        self._waiters: dict[str, list[asyncio.Future[Drive | None]]] = {}
 
     # ── opening and closing ──
 
@@ -177,6 +177,9 @@ class Runtime:
         """Takes up whatever is due in the store from now on; `start` and `result` do it by themselves."""
         if self._worker is not None and self._driving is None:
             self._driving = asyncio.create_task(self._worker.run(), name="worker")
+            self._driving.add_done_callback(self._driving_ended)
+        if self._driving is not None and self._driving.done() and not self._driving.cancelled():
+            self._driving.result()
 
     async def until_idle(self) -> None:
         """Drives all that is due, also what a dead process left, then returns."""
@@ -280,28 +283,44 @@ class Runtime:
     async def result(self, run: str) -> Result:
         """Waits until the run has ended, or waits for a person. Raises RunNotFound."""
         self.begin_driving()
+        pause = 0.02
         while True:
-            waiter = asyncio.get_running_loop().create_future()
+            waiter: asyncio.Future[Drive | None] = asyncio.get_running_loop().create_future()
             self._waiters.setdefault(run, []).append(waiter)
-            row = await self._row(run)
-            if row.status in ENDED and not row.mail:
-                return await self.look(run)
-            if row.status == "waiting" and not row.mail and row.summary.get("waiting_for"):
-                return await self.look(run)
-            await self._change_of(waiter)
+            try:
+                if self._worker is None or not self._worker.holds(run):
+                    row = await self._row(run)
+                    if not row.mail and (row.status in ENDED or _waits_for_person(row)):
+                        return await self.look(run)
+                    # Another process may have it, or it queues here: look now and then.
+                    pause = min(pause * 2, 0.5)
+                    await asyncio.wait([waiter], timeout=pause)
+                    continue
+                drive = await waiter
+            finally:
+                self._stop_waiting(run, waiter)
+            if drive is not None and not drive.journal.lost and drive.is_done:
+                return result_of(run, self.workflow.plan, drive.state)
 
-    async def _change_of(self, waiter: asyncio.Future[None]) -> None:
-        """Until the run left this process's hands, or a moment has passed: another process may have it."""
-        driving = self._driving
-        waits: list[Any] = [waiter] if driving is None else [waiter, driving]
-        await asyncio.wait(waits, timeout=0.05 if driving is None else 0.2, return_when=asyncio.FIRST_COMPLETED)
-        if driving is not None and driving.done() and (error := driving.exception()) is not None:
-            raise error
+    def _stop_waiting(self, run: str, waiter: asyncio.Future[Drive | None]) -> None:
+        waiters = self._waiters.get(run)
+        if waiters is not None:
+            waiters.remove(waiter)
+            if not waiters:
+                del self._waiters[run]
 
     def _left(self, run: str, drive: Drive) -> None:
-        for waiter in self._waiters.pop(run, ()):
+        for waiter in self._waiters.get(run, ()):
             if not waiter.done():
-                waiter.set_result(None)
+                waiter.set_result(drive)
+
+    def _driving_ended(self, driving: asyncio.Task[None]) -> None:
+        """Whatever broke the worker reaches everybody who waits for one of its runs."""
+        error = None if driving.cancelled() else driving.exception()
+        for waiters in self._waiters.values():
+            for waiter in waiters:
+                if not waiter.done() and error is not None:
+                    waiter.set_exception(error)
 
     async def look(self, run: str) -> Result:
         """How a run stands now, with exact values. Raises RunNotFound, KeyUnavailable."""
@@ -371,14 +390,18 @@ class Runtime:
         """Takes a failed or cancelled run up again: its failed steps get new attempts."""
         row = await self._row(run)
         if row.status not in ("failed", "cancelled"):
-            raise RunNotFinished(f"{run} is {row.status}", why="only a failed or cancelled run can be retried")
+            raise RunNotFinished(
+                f"{run} is {row.status}", why="only a failed or cancelled run can be retried"
+            )
         await self._store.post(run, "retry", dumps({"by": by, "reason": reason}))
 
     async def fork(self, run: str, *, start_from: str, key: str | None = None) -> Started:
         """A new run with the same input, in which all steps that do not need `start_from` are taken over."""
         state, plan = await self.state(run), self.workflow.plan
         if start_from not in plan.steps:
-            raise UsageError(f"{self.workflow.name} has no step {start_from!r}", why=f"it has {list(plan.steps)}")
+            raise UsageError(
+                f"{self.workflow.name} has no step {start_from!r}", why=f"it has {list(plan.steps)}"
+            )
         assert state.submitted is not None
         again = {start_from}
         for wired in plan.steps.values():
@@ -407,6 +430,10 @@ class Runtime:
                 output = sealer.raw(wired.output, wired.output.load(step.output))
                 events.append(e.StepFinished(name, output, how="forked"))
         return await self._submit(new, sealer, events, raw, key, now)
+
+
+def _waits_for_person(row: RunRow) -> bool:
+    return row.status == "waiting" and bool(row.summary.get("waiting_for"))
 
 
 def _body_of(item: str, decision: Decision) -> tuple[str, dict[str, Any]]:

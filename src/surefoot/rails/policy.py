@@ -75,7 +75,9 @@ def check(
             continue
         if rule.kind == "deny":
             return Refuse(rule.reason or f"{rule.name} forbids it", rule.name)
-        asks.append(Ask(rule.reason or f"{rule.name} says that a person decides", rule.name, rule.by, rule.within))
+        asks.append(
+            Ask(rule.reason or f"{rule.name} says that a person decides", rule.name, rule.by, rule.within)
+        )
     if asks:
         return asks[0]
     if unclaimed and tool.effect.value != "read":

@@ -172,7 +172,9 @@ class Gateway:
         body.claimed.add(call.id)
         match call.status:
             case "given_up":
-                raise GivenUp(f"{tool.name}: a person gave up on this call", why="nobody knows whether it happened")
+                raise GivenUp(
+                    f"{tool.name}: a person gave up on this call", why="nobody knows whether it happened"
+                )
             case "undone":
                 return None
             case "failed" if call.error is not None:
@@ -206,7 +208,11 @@ class Gateway:
             # Its worker may be alive and acting: fencing protects the journal, not the world.
             await self._clock.sleep_until(call.deadline)
         answer: Done[Any] | Undone | CannotTell = CannotTell()
-        why = "the process died between the intent and the outcome" if call.cut_off else "it timed out or failed"
+        why = (
+            "the process died between the intent and the outcome"
+            if call.cut_off
+            else "it timed out or failed"
+        )
         if tool.reconcile is not None:
             arguments = tool.parameters.load(call.args)
             bound = self._call_of(body, tool, call.key, arguments, call.deadline)
@@ -216,7 +222,9 @@ class Gateway:
             except StaleLease:
                 raise
             except Exception as error:
-                why += f"; reconcile failed with {type(error).__name__}: {self._journal.scrub(str(error))[:200]}"
+                why += (
+                    f"; reconcile failed with {type(error).__name__}: {self._journal.scrub(str(error))[:200]}"
+                )
         match answer:
             case Done(result=result):
                 raw = self._valid(tool, result)
@@ -482,4 +490,3 @@ class Gateway:
 
     def _ms(self, started: int) -> float:
         return round((self._journal.now() - started) / 1000, 3)
-

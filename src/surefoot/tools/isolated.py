@@ -51,7 +51,9 @@ async def run_isolated(function: Callable[..., Any], call: Call | None, argument
             os.killpg(child.pid, signal.SIGKILL)
             await child.wait()
     if not answer:
-        raise RuntimeError(f"the process of {function.__name__!r} ended with {child.returncode} and no answer")
+        raise RuntimeError(
+            f"the process of {function.__name__!r} ended with {child.returncode} and no answer"
+        )
     ok, value = pickle.loads(answer)
     if ok:
         return value

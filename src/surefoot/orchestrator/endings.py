@@ -1,0 +1,39 @@
+"""Why a run ended as it did, in the words of its error. Pure."""
+
+from __future__ import annotations
+
+from ..core import events as e
+from ..core.fold import RunState
+from ..errors import Poisoned, RunCancelled
+
+
+def why_failed(state: RunState, step: str | None) -> e.ErrorView:
+    if step is None:
+        assert state.refused is not None
+        refused = state.refused
+        return {
+            "code": Poisoned.code
+            if getattr(refused.request, "about", "") == "poisoned"
+            else "workflow_changed",
+            "what": f"{refused.by or 'somebody'} failed the run in a review",
+            "why": refused.reason or refused.request.reason,
+        }
+    found = state.steps[step]
+    view = dict(found.error or {"code": "step_failed", "what": f"step {step!r} failed"})
+    view["step"] = step
+    if found.refused:
+        view["why"] = f"{view.get('why', '')} (a person decided that it shall fail)".strip()
+    if effects := [call.tool for call in state.effects_of(step)]:
+        view["remedy"] = (
+            f"It has used {', '.join(effects)} before it failed. {view.get('remedy', '')}".strip()
+        )
+    return view
+
+
+def cancelled(state: RunState) -> RunCancelled:
+    cancelling = state.cancelling
+    assert cancelling is not None
+    unsure = [call.tool for call in state.open_calls()]
+    remedy = f"Look whether {', '.join(unsure)} happened: nobody knows." if unsure else ""
+    by = f" by {cancelling.by}" if cancelling.by else ""
+    return RunCancelled(f"the run was cancelled{by}", why=cancelling.reason, remedy=remedy)
