@@ -18,7 +18,8 @@ texts are what the journal keeps, the API answers and the console shows; nobody 
     │   └── ModelUnavailable · ModelRefused · OutputInvalid · OutputTruncated · TurnsExhausted
     ├── BudgetError          BudgetExceeded · PriceUnknown
     ├── TimedOut             StepTimedOut
-    ├── RunError             StepFailed · RunNotFound · RunNotFinished · RunCancelled · WorkflowChanged · Poisoned
+    ├── RunError             StepFailed · RunNotFound · RunNotFinished · RunCancelled ·
+    │                        WorkflowChanged · Poisoned
     ├── InboxError           ItemNotFound · ItemClosed · WrongDecision · NotAllowedToDecide
     └── StoreError           StoreUnavailable · StoreVersion · StaleLease · ChainBroken · KeyUnavailable
 """

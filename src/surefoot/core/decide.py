@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from .fold import RunState, StepState
+from .fold import RunState
+from .states import StepState
 from .step import Review
 from .wiring import Plan
 

@@ -173,7 +173,7 @@ class CallReturned(Event):
 
 @dataclass(frozen=True, slots=True)
 class CallFailed(Event):
-    """`happened` False is the tool's own word (NotDone); True: it happened, and its answer is no valid result."""
+    """`happened` False is the tool's own word (NotDone); True: it happened and answered badly."""
 
     KIND: ClassVar[str] = "call.failed"
     call: str

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 from .events import Event
 from .fold import RunState
 from .jsons import Raw
-from .schema import RawShape, Shape
+from .schema import Dumps
 
 T = TypeVar("T")
 
@@ -43,7 +43,7 @@ class Journal(Protocol):
         BudgetExceeded where the day's money does not allow the reservation."""
         ...
 
-    def raw(self, shape: Shape | RawShape, value: Any) -> Raw:
+    def raw(self, shape: Dumps, value: Any) -> Raw:
         """A value as the journal's text: known secrets replaced, private values taken note of.
         Raises ValueError where the value does not fit the shape's JSON."""
         ...

@@ -22,7 +22,7 @@ class Private:
     """What the placeholder says, e.g. "email": `[email-1]`."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> Any:
-        schema = handler(source)
+        schema: Any = handler(source)
 
         def note(value: Any, inner: Any, info: SerializationInfo) -> Any:
             found = inner(value)

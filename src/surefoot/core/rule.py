@@ -40,7 +40,7 @@ class Edit:
 
 @dataclass(frozen=True)
 class Settle:
-    """A decision: of an unknown call, it did happen with this result; of a review, this is the step's output."""
+    """A decision: an unknown call did happen, with this result; or this is a reviewed step's output."""
 
     result: Any
     by: str = ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, get_type_hints
+from typing import Any, Protocol, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter, ValidationError, create_model
 from pydantic_core import PydanticSerializationError
@@ -45,6 +45,12 @@ def parameters_of(function: Callable[..., Any], role: str) -> list[inspect.Param
             )
         found.append(parameter)
     return found
+
+
+class Dumps(Protocol):
+    """Whatever writes values of one kind as JSON text, noting the private ones in `found`."""
+
+    def dump(self, value: Any, found: Found | None = None, /) -> Raw: ...
 
 
 class Shape:

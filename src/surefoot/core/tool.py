@@ -120,7 +120,7 @@ class Tool(Generic[P, R]):
             return dict(kwargs)
         if self.takes_mapping:
             return {**args[0], **kwargs}
-        names = [name for name in self.parameters.names] if isinstance(self.parameters, Parameters) else []
+        names = list(self.parameters.names) if isinstance(self.parameters, Parameters) else []
         bound = dict(zip(names, args, strict=False))
         doubled = bound.keys() & kwargs.keys()
         if len(args) > len(names) or doubled:

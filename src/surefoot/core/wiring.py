@@ -137,7 +137,7 @@ def _wire(
             remedy="Define it at the top of a module: the process imports it by name.",
         )
     output = Shape(outputs[one.name], f"step {one.name!r}")
-    takes = _check_fallback(workflow, one, sources, hints, outputs[one.name], output)
+    takes = _check_fallback(one, sources, hints, outputs[one.name], output)
     return Wired(one, sources, run_as, takes, output)
 
 
@@ -177,7 +177,6 @@ def _missing(
 
 
 def _check_fallback(
-    workflow: str,
     one: Step[..., Any],
     sources: dict[str, str],
     hints: dict[str, Any],
@@ -198,6 +197,13 @@ def _check_fallback(
                     remedy="Use a value of the step's own type.",
                 ) from error
             return ()
+        case _:
+            return _check_fallback_function(one, fallback, sources, hints, given)
+
+
+def _check_fallback_function(
+    one: Step[..., Any], fallback: Any, sources: dict[str, str], hints: dict[str, Any], given: Any
+) -> tuple[str, ...]:
     if not callable(fallback):
         raise WrongFallback(
             f"step {one.name!r} has {fallback!r} as its fallback",

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from ..core import events as e
 from ..core.clock import micros
 from ..core.error_view import error_of, view_of
-from ..core.fold import AskState
 from ..core.journal import Acts, Body, Journal
 from ..core.jsons import canonical
 from ..core.model import Bound, Model, ModelAnswer, ModelRequest, ProposedCall, Tokens
+from ..core.states import AskState
 from ..errors import BudgetExceeded, DefinitionError, ModelError, ModelUnavailable, StaleLease
 from ..rails import ledger
 

@@ -139,7 +139,7 @@ def _given_up(body: Body, question: Question, answer: ModelAnswer, wrong: list[s
     return OutputInvalid(
         f"step {body.step!r}: no answer fitted {getattr(question.output, '__name__', question.output)}",
         why="; ".join(wrong)[:500],
-        remedy="Look at the asks of the step with `surefoot runs show`; make the schema or the prompt simpler.",
+        remedy="See the asks of the step with `surefoot runs show`; make the schema or the prompt simpler.",
     )
 
 

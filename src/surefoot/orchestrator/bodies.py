@@ -24,7 +24,7 @@ from .recorder import Recorder
 
 
 class Bodies:
-    """Of one run. `conclude` takes a finished step into the journal, and the run's end where it was the last."""
+    """Of one run. `conclude` takes a finished step into the journal, and the run's end after the last."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Bodies:
             body.stopped = True
         except (StaleLease, StoreError):
             raise
-        except (Exception, asyncio.CancelledError) as error:
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  whatever a body raises is journaled
             failure = error
         except BaseExceptionGroup as group:
             failure = group
@@ -131,7 +131,7 @@ class Bodies:
         try:
             raw = self._journal.raw(wired.output, value)
             wired.output.load(raw)
-        except (ValueError, ValidationError) as error:
+        except ValueError as error:
             text = self._journal.scrub(str(error))[:500]
             wrong = OutputInvalid(
                 f"step {wired.name!r} gave something that is not its declared type", why=text
@@ -140,7 +140,7 @@ class Bodies:
         await self._conclude(e.StepFinished(wired.name, raw, body.attempt, self._ms(started)))
 
     async def _failed(self, wired: Wired, body: Body, failure: BaseException, started: int) -> None:
-        step: Step[..., Any] = wired.step
+        step = wired.step
         error = failure
         retry_at = None
         if isinstance(failure, BaseExceptionGroup):
@@ -171,7 +171,7 @@ class Bodies:
                 value = fallback(**self._inputs(wired, wired.fallback_takes) if wired.fallback_takes else {})
             raw = self._journal.raw(wired.output, value)
             wired.output.load(raw)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  a fallback that fails goes to a person
             text = self._journal.scrub(f"{type(error).__name__}: {error}")[:500]
             await self._journal.write(
                 e.ReviewOpened(

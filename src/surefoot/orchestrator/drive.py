@@ -245,7 +245,7 @@ class Drive:
         try:
             await self.journal.write(e.ApprovalExpired(item))
         except ItemClosed:
-            # Decided at this very moment: the expiry was not written, but this state believes it. Begin again.
+            # Decided at this very moment: the expiry was not written, and this state has it. Begin anew.
             self.journal.change(RunChange(status="queued", release=True, due=self._clock.now()))
             await self.journal.flush()
             raise StaleLease(f"{self.run}: {item} was decided while it expired") from None

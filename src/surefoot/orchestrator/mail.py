@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..core import events as e
-from ..core.fold import ItemState
 from ..core.jsons import Raw, dumps, loads
+from ..core.states import ItemState
 from ..state.store import Mail
 from .deployment import Deployment
 from .recorder import Recorder

@@ -16,7 +16,7 @@ from ..core.events import Entry, Event
 from ..core.fold import RunState
 from ..core.jsons import Raw, dumps, loads
 from ..core.private import Found
-from ..core.schema import RawShape, Shape
+from ..core.schema import Dumps
 from ..errors import BudgetExceeded, StaleLease
 from ..rails.ledger import day_of
 from ..rails.redaction import Private, Secrets
@@ -46,7 +46,7 @@ class Sealer:
         self._unsealed: dict[str, str] = {}
         """Placeholders that no record has carried yet."""
 
-    def raw(self, shape: Shape | RawShape, value: Any) -> Raw:
+    def raw(self, shape: Dumps, value: Any) -> Raw:
         found = Found()
         text = shape.dump(value, found)
         if found.values:
@@ -162,7 +162,7 @@ class Recorder:
             self.note(event)
         await self.flush()
 
-    def raw(self, shape: Shape | RawShape, value: Any) -> Raw:
+    def raw(self, shape: Dumps, value: Any) -> Raw:
         return self.sealer.raw(shape, value)
 
     def scrub(self, text: str) -> str:
@@ -197,7 +197,7 @@ class Recorder:
         self._definition = definition
 
     def change(self, change: RunChange) -> None:
-        """New values for the run's row, with the next commit; what is None leaves what was asked for before."""
+        """New values for the run's row, with the next commit; None leaves what was asked for before."""
         before = self._change
         if before is not None:
             change = RunChange(
@@ -244,7 +244,7 @@ class Recorder:
     # ── inside ──
 
     def _give_back(self, append: Append) -> None:
-        """The day's money did not allow the reservation: it never was, and the rest is still to be written."""
+        """The day's money did not allow the reservation: it never was, and the rest is yet to be written."""
         keep = [record for record in append.records if record.kind != e.AskReserved.KIND]
         self._pending = keep + self._pending
         for record in append.records:

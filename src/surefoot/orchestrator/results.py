@@ -92,12 +92,15 @@ def waiting_for(state: RunState) -> tuple[Waiting, ...]:
     found = []
     for item in state.open_items():
         request = item.request
+        tool: str | None = None
+        args: Any = None
         if isinstance(request, ApprovalRequested):
             choices: tuple[str, ...] = ("approve", "deny", "edit")
             by, tool, args = request.by, request.tool, loads(request.args)
         else:
             call = state.calls.get(request.call or "")
             choices, by = tuple(request.choices), request.queue
-            tool, args = (call.tool, loads(call.args)) if call else (None, None)
+            if call is not None:
+                tool, args = call.tool, loads(call.args)
         found.append(Waiting(item.id, item.kind, request.reason, by, choices, tool, args, item.expires))
     return tuple(found)

@@ -182,7 +182,7 @@ class Worker:
         return state, sealer
 
     async def _fail_unread(self, claimed: Claimed, error: SurefootError) -> None:
-        """A journal that cannot be read (its key is gone, or a newer version wrote it) cannot be gone on with."""
+        """A journal that nobody can read (its key is gone, a newer version wrote it) is at its end."""
         view = view_of(error)
         record = Record(e.RunFinished.KIND, 1, self._clock.now(), e.RunFinished("failed", view).encode())
         summary = dumps({"degraded": False, "error": view, "usage": {}, "waiting_for": []})
@@ -249,7 +249,7 @@ _settled = False
 def _settle_heap() -> None:
     """Once per process: what the imports made is garbage to nobody, so the collector need not walk it again
     and again; and a thousand runs in flight are not a leak. It took half of a step's time (decision 0020)."""
-    global _settled
+    global _settled  # noqa: PLW0603  it is the process that is told once
     if _settled:
         return
     _settled = True

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from ..core.fold import CallState
 from ..core.rule import Rule
+from ..core.states import CallState
 from ..core.tool import Tool
 
 
@@ -69,7 +69,7 @@ def check(
             continue
         try:
             holds = rule.when is None or rule.when(**arguments)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  a guard that fails, denies
             return Refuse(f"the rule {rule.name!r} failed with {type(error).__name__}", rule.name)
         if not holds:
             continue

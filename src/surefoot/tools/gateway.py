@@ -8,25 +8,21 @@ Nothing else in Surefoot calls a tool's function.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from ..core import events as e
 from ..core.clock import Clock, micros
 from ..core.error_view import error_of, view_of
-from ..core.fold import CallState, ItemState, Place
 from ..core.journal import Acts, Body, Journal
 from ..core.jsons import Raw, canonical
 from ..core.rule import Rule
+from ..core.states import CallState
 from ..core.tool import Call, CannotTell, Done, Effect, Tool, Undone
 from ..errors import (
     BudgetExceeded,
     CallRefused,
     CallUnknown,
-    Denied,
     GivenUp,
     InvalidResult,
     NotDone,
@@ -38,26 +34,7 @@ from ..errors import (
 )
 from ..rails import ledger, policy
 from .invoke import Invoker
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """A valid call at its place in a step's body."""
-
-    tool: Tool[..., Any]
-    arguments: dict[str, Any]
-    args: Raw
-    place: Place
-
-
-@dataclass(frozen=True)
-class Leave:
-    """What a call goes ahead with: its arguments (a person may have edited them) and the approval used up."""
-
-    arguments: dict[str, Any]
-    args: Raw
-    approval: str | None = None
-    edited: bool = False
+from .leave import Leave, Leaves, Proposal
 
 
 class Gateway:
@@ -78,7 +55,7 @@ class Gateway:
         self._workflow = workflow
         self._tools = tools
         self._grants = grants
-        self._rules = rules
+        self._leaves = Leaves(rules, journal)
         self._journal = journal
         self._clock = clock
         self._invoker = invoker
@@ -113,7 +90,7 @@ class Gateway:
             return listed.output.load(self._journal.state.calls[known.id].result)
         try:
             self._permitted(listed)
-            leave = await self._leave(body, proposal)
+            leave = await self._leaves.leave(body, proposal)
         except CallRefused as refused:
             self._note_refused(body, listed, refused, proposal)
             raise
@@ -140,7 +117,7 @@ class Gateway:
             valid = tool.parameters.from_text(text)
         else:
             valid = tool.parameters.from_python(dict(arguments or {}))
-        args = Raw(self._journal.scrub(tool.parameters.dump(valid)))
+        args = self._journal.raw(tool.parameters, valid)
         digest = self._journal.digest(canonical(valid))
         occurrence = body.occurrence("call", tool.name, digest)
         return Proposal(tool, valid, args, (body.step, tool.name, digest, occurrence))
@@ -221,7 +198,7 @@ class Gateway:
                 answer = await self._acts.stoppable(tool.reconcile(bound), until)
             except StaleLease:
                 raise
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  then nobody can tell, and a person is asked
                 why += (
                     f"; reconcile failed with {type(error).__name__}: {self._journal.scrub(str(error))[:200]}"
                 )
@@ -233,6 +210,8 @@ class Gateway:
             case Undone():
                 await self._journal.write(e.CallSettled(call.id, "undone", by="reconcile"))
                 return False
+            case CannotTell():
+                pass
         item = self._journal.state.items.get(call.item or "")
         if item is None or item.status != "open":
             await self._journal.write(
@@ -246,106 +225,6 @@ class Gateway:
                 )
             )
         raise body.park()
-
-    # ── leave: rules, and people ──
-
-    async def _leave(self, body: Body, proposal: Proposal) -> Leave:
-        """Leave to make the call. Raises Denied; parks while a person has to decide."""
-        names = self._journal.state.approvals_at.get(proposal.place, [])
-        item = self._journal.state.items[names[-1]] if names else None
-        if item is None or item.consumed or item.status == "closed":
-            return await self._by_rules(body, proposal)
-        match item.status:
-            case "open":
-                raise body.park()
-            case "denied":
-                raise Denied(f"{proposal.tool.name} was denied", why=item.reason, by=item.by)
-            case "expired":
-                raise Denied(f"{proposal.tool.name} was not approved in time", why=item.reason, by="nobody")
-            case _:
-                return await self._by_person(body, proposal, item)
-
-    async def _by_rules(self, body: Body, proposal: Proposal) -> Leave:
-        verdict = policy.check(
-            proposal.tool, proposal.arguments, self._rules, await self._unclaimed(body, proposal)
-        )
-        match verdict:
-            case policy.Allow():
-                return Leave(proposal.arguments, proposal.args)
-            case policy.Refuse(reason=reason, rule=rule):
-                raise Denied(f"{proposal.tool.name} is refused", why=reason, by=rule)
-            case policy.Ask():
-                return await self._ask_person(body, proposal, proposal.args, verdict)
-
-    async def _by_person(self, body: Body, proposal: Proposal, item: ItemState) -> Leave:
-        """A person agreed: to this tool's version, these arguments, under rules that still ask the same."""
-        request = item.request
-        assert isinstance(request, e.ApprovalRequested)
-        tool = proposal.tool
-        args = item.args if item.status == "edited" and item.args is not None else request.args
-        try:
-            arguments = tool.parameters.from_python(tool.parameters.load(args))
-        except ValueError as error:
-            why = f"the edited arguments are not valid: {error}"
-            return await self._ask_again(body, proposal, item, why)
-        except CallRefused as refused:
-            return await self._ask_again(body, proposal, item, f"the edited arguments: {refused.why}")
-        verdict = policy.check(tool, arguments, self._rules, await self._unclaimed(body, proposal))
-        match verdict:
-            case policy.Refuse(reason=reason, rule=rule):
-                raise Denied(f"{tool.name} is refused", why=reason, by=rule)
-            case policy.Ask(by=by) if by not in ("", request.by):
-                return await self._ask_person(body, proposal, args, verdict)
-            case policy.Ask() if request.tool_version != tool.version:
-                return await self._ask_person(body, proposal, args, verdict)
-        return Leave(arguments, args, approval=item.id, edited=args != proposal.args)
-
-    async def _ask_again(self, body: Body, proposal: Proposal, item: ItemState, why: str) -> Leave:
-        request = item.request
-        assert isinstance(request, e.ApprovalRequested)
-        within = None if request.expires is None else timedelta(microseconds=request.expires - item.at)
-        again = policy.Ask(f"{request.reason} ({why})", request.rule, request.by, within)
-        return await self._ask_person(body, proposal, proposal.args, again)
-
-    async def _ask_person(self, body: Body, proposal: Proposal, args: Raw, ask: policy.Ask) -> Leave:
-        now = self._journal.now()
-        step, tool, digest, occurrence = proposal.place
-        await self._journal.write(
-            e.ApprovalRequested(
-                item=self._journal.new_id("item"),
-                step=step,
-                attempt=body.attempt,
-                tool=tool,
-                tool_version=proposal.tool.version,
-                args=args,
-                digest=digest,
-                reason=ask.reason,
-                rule=ask.rule,
-                by=ask.by,
-                occurrence=occurrence,
-                expires=None if ask.within is None else now + micros(ask.within.total_seconds()),
-            )
-        )
-        raise body.park()
-
-    async def _unclaimed(self, body: Body, proposal: Proposal) -> list[CallState]:
-        """Effects of earlier attempts that this body has not asked for. Branches that run side by side
-        get a few turns of the loop to ask for theirs first."""
-        if proposal.tool.effect is Effect.READ:
-            return []
-
-        def left() -> list[CallState]:
-            return [
-                call
-                for call in self._journal.state.effects_of(body.step)
-                if call.attempt < body.attempt and call.id not in body.claimed
-            ]
-
-        for _ in range(8):
-            if not left():
-                return []
-            await asyncio.sleep(0)
-        return left()
 
     # ── the act ──
 
@@ -388,7 +267,7 @@ class Gateway:
         except NotDone as error:
             await self._outcome(tool, e.CallFailed(call_id, view_of(error), ms=self._ms(started)))
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  only NotDone may be believed after the intent
             return await self._in_doubt(body, tool, call_id, error, started)
         try:
             raw = self._valid(tool, value)

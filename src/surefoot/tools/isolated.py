@@ -84,7 +84,7 @@ def child() -> None:
         function = _find(module, file, name)
         value = function(**arguments) if call is None else function(pickle.loads(call), **arguments)
         answer = pickle.dumps((True, value))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  it goes to the parent, whatever it is
         answer = pickle.dumps((False, _portable(error)))
     answers.write(answer)
     answers.flush()
@@ -118,6 +118,6 @@ def _find(module: str, file: str | None, name: str) -> Callable[..., Any]:
 def _portable(error: Exception) -> Exception:
     try:
         pickle.loads(pickle.dumps(error))
-    except Exception:
+    except Exception:  # noqa: BLE001  an error that cannot be pickled is told in words
         return RuntimeError(f"{type(error).__name__}: {error}")
     return error

@@ -1,0 +1,148 @@
+"""Leave to make a call: what the rules say, and what a person said.
+
+A person's approval is bound to one exact call (tool, version, arguments), expires, and is used up by the
+intent that it allows, in the same commit. Before it is used, the rules that hold now are asked again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from ..core import events as e
+from ..core.clock import micros
+from ..core.journal import Body, Journal
+from ..core.jsons import Raw
+from ..core.rule import Rule
+from ..core.states import CallState, ItemState, Place
+from ..core.tool import Effect, Tool
+from ..errors import CallRefused, Denied
+from ..rails import policy
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A valid call at its place in a step's body."""
+
+    tool: Tool[..., Any]
+    arguments: dict[str, Any]
+    args: Raw
+    place: Place
+
+
+@dataclass(frozen=True)
+class Leave:
+    """What a call goes ahead with: its arguments (a person may have edited them) and the approval used up."""
+
+    arguments: dict[str, Any]
+    args: Raw
+    approval: str | None = None
+    edited: bool = False
+
+
+class Leaves:
+    def __init__(self, rules: Sequence[Rule], journal: Journal) -> None:
+        self._rules = rules
+        self._journal = journal
+
+    async def leave(self, body: Body, proposal: Proposal) -> Leave:
+        """Leave to make the call. Raises Denied; parks while a person has to decide."""
+        names = self._journal.state.approvals_at.get(proposal.place, [])
+        item = self._journal.state.items[names[-1]] if names else None
+        if item is None or item.consumed or item.status == "closed":
+            return await self._by_rules(body, proposal)
+        match item.status:
+            case "open":
+                raise body.park()
+            case "denied":
+                raise Denied(f"{proposal.tool.name} was denied", why=item.reason, by=item.by)
+            case "expired":
+                raise Denied(f"{proposal.tool.name} was not approved in time", why=item.reason, by="nobody")
+            case _:
+                return await self._by_person(body, proposal, item)
+
+    async def _by_rules(self, body: Body, proposal: Proposal) -> Leave:
+        verdict = policy.check(
+            proposal.tool, proposal.arguments, self._rules, await self._unclaimed(body, proposal)
+        )
+        match verdict:
+            case policy.Allow():
+                return Leave(proposal.arguments, proposal.args)
+            case policy.Refuse(reason=reason, rule=rule):
+                raise Denied(f"{proposal.tool.name} is refused", why=reason, by=rule)
+            case policy.Ask():
+                return await self._ask_person(body, proposal, proposal.args, verdict)
+
+    async def _by_person(self, body: Body, proposal: Proposal, item: ItemState) -> Leave:
+        """A person agreed: to this tool's version, these arguments, under rules that still ask the same."""
+        request = item.request
+        assert isinstance(request, e.ApprovalRequested)
+        tool = proposal.tool
+        args = item.args if item.status == "edited" and item.args is not None else request.args
+        try:
+            arguments = tool.parameters.from_python(tool.parameters.load(args))
+        except ValueError as error:
+            why = f"the edited arguments are not valid: {error}"
+            return await self._ask_again(body, proposal, item, why)
+        except CallRefused as refused:
+            return await self._ask_again(body, proposal, item, f"the edited arguments: {refused.why}")
+        verdict = policy.check(tool, arguments, self._rules, await self._unclaimed(body, proposal))
+        match verdict:
+            case policy.Refuse(reason=reason, rule=rule):
+                raise Denied(f"{tool.name} is refused", why=reason, by=rule)
+            case policy.Ask(by=by) if by not in ("", request.by):
+                return await self._ask_person(body, proposal, args, verdict)
+            case policy.Ask() if request.tool_version != tool.version:
+                return await self._ask_person(body, proposal, args, verdict)
+        final = self._journal.raw(tool.parameters, arguments)
+        return Leave(arguments, final, approval=item.id, edited=final != proposal.args)
+
+    async def _ask_again(self, body: Body, proposal: Proposal, item: ItemState, why: str) -> Leave:
+        request = item.request
+        assert isinstance(request, e.ApprovalRequested)
+        within = None if request.expires is None else timedelta(microseconds=request.expires - item.at)
+        again = policy.Ask(f"{request.reason} ({why})", request.rule, request.by, within)
+        return await self._ask_person(body, proposal, proposal.args, again)
+
+    async def _ask_person(self, body: Body, proposal: Proposal, args: Raw, ask: policy.Ask) -> Leave:
+        now = self._journal.now()
+        step, tool, digest, occurrence = proposal.place
+        await self._journal.write(
+            e.ApprovalRequested(
+                item=self._journal.new_id("item"),
+                step=step,
+                attempt=body.attempt,
+                tool=tool,
+                tool_version=proposal.tool.version,
+                args=args,
+                digest=digest,
+                reason=ask.reason,
+                rule=ask.rule,
+                by=ask.by,
+                occurrence=occurrence,
+                expires=None if ask.within is None else now + micros(ask.within.total_seconds()),
+            )
+        )
+        raise body.park()
+
+    async def _unclaimed(self, body: Body, proposal: Proposal) -> list[CallState]:
+        """Effects of earlier attempts that this body has not asked for. Branches that run side by side
+        get a few turns of the loop to ask for theirs first."""
+        if proposal.tool.effect is Effect.READ:
+            return []
+
+        def left() -> list[CallState]:
+            return [
+                call
+                for call in self._journal.state.effects_of(body.step)
+                if call.attempt < body.attempt and call.id not in body.claimed
+            ]
+
+        for _ in range(8):
+            if not left():
+                return []
+            await asyncio.sleep(0)
+        return left()
