@@ -1,4 +1,4 @@
-"""Whatever workers, people and the clock do, in any order: the store agrees with a small model of its rules."""
+"""Whatever workers, people and the clock do, in any order: the store agrees with a model of its rules."""
 
 from __future__ import annotations
 
