@@ -151,14 +151,16 @@ class Drive:
             self._time_up = self._clock.call_at(self._clock.now() + left, self._poked.set)
         if adopted:
             self.journal.define((self._deployment.fingerprint, self._deployment.definition))
-        self.journal.change(
-            RunChange(
-                status="running",
-                version=self._deployment.workflow.version if adopted else None,
-                fingerprint=self._deployment.fingerprint if adopted else None,
+            self.journal.change(
+                RunChange(version=self._deployment.workflow.version, fingerprint=self._deployment.fingerprint)
             )
-        )
         await self._mailroom.collect()
+        if state.is_ended:
+            # Mail that came too late, such as a decision made while the run was being cancelled.
+            self.journal.change(RunChange(status=state.status, release=True))  # type: ignore[arg-type]
+            await self.journal.flush()
+            return False
+        self.journal.change(RunChange(status="running"))
         if state.run_review is not None or state.cancelling is not None or state.refused is not None:
             return True
         if lines:

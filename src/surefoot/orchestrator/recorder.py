@@ -17,7 +17,7 @@ from ..core.fold import RunState
 from ..core.jsons import Raw, dumps, loads
 from ..core.private import Found
 from ..core.schema import Dumps
-from ..errors import BudgetExceeded, StaleLease
+from ..errors import BudgetExceeded, ItemClosed, StaleLease
 from ..rails.ledger import day_of
 from ..rails.redaction import Private, Secrets
 from ..state.sealing import RunKey
@@ -237,11 +237,31 @@ class Recorder:
         except StaleLease:
             self.lost = True
             raise
+        except ItemClosed:
+            if not any(close.status == "closed" for close in append.closes):
+                raise
+            await self._append_without_decided(append)
         except BudgetExceeded:
             self._give_back(append)
             raise
 
     # ── inside ──
+
+    async def _append_without_decided(self, append: Append) -> None:
+        """The run ends, and somebody decided one of its open items at that moment: too late to matter, so
+        the decision stands in the inbox and has no effect."""
+        closes = []
+        for close in append.closes:
+            item = await self._store.item(close.id)
+            if item is not None and item.status == "open":
+                closes.append(close)
+        self._closes = closes
+        self._pending = list(append.records) + self._pending
+        self._opens, self._charges, self._taken = list(append.opens), list(append.charges), list(append.taken)
+        self._definition = append.definition
+        if append.change is not None:
+            self.change(append.change)
+        await self.flush()
 
     def _give_back(self, append: Append) -> None:
         """The day's money did not allow the reservation: it never was, and the rest is yet to be written."""

@@ -361,13 +361,40 @@ class Runtime:
         self._may_decide(row, decision.by)
         if isinstance(decision, Edit) and (tool := self.workflow.tools.get(row.view.get("tool", ""))):
             tool.parameters.from_python(decision.args)
+        if isinstance(decision, Settle):
+            self._must_fit(row, decision.result)
         run = await self._row(row.run)
         if run.data_key is None:
             raise RunNotFound(f"the journal of {row.run} was deleted")
         key = self._deployment.keyring.unwrap(run.data_key)
         public = dumps({"item": item, "choice": choice, "by": decision.by})
         sealed = key.seal(dumps(body).encode(), f"{row.run}|mail".encode())
-        return await self._store.decide(item, choice, decision.by, public, sealed)
+        decided = await self._store.decide(item, choice, decision.by, public, sealed)
+        self._look()
+        return decided
+
+    def _look(self) -> None:
+        """The run may be due now: no need to wait until the store is looked at again."""
+        if self._worker is not None:
+            self._worker.look()
+
+    def _must_fit(self, row: ItemRow, result: Any) -> None:
+        """What a person says that a call or a step gave is of its type. Raises InvalidInput."""
+        tool = self.workflow.tools.get(row.view.get("tool", "")) if row.kind == "unknown" else None
+        wired = self.workflow.plan.steps.get(row.view.get("step") or "")
+        shape = tool.output if tool is not None else None if wired is None else wired.output
+        if shape is None:
+            return
+        try:
+            shape.load(_plain(result))
+        except ValueError as error:
+            lines = lines_of(error) if isinstance(error, ValidationError) else [str(error)]
+            raise InvalidInput(
+                f"the result does not fit {tool.name if tool is not None else row.view['step']}",
+                why="; ".join(lines),
+                remedy="Give what its declared type asks for.",
+                errors=lines,
+            ) from error
 
     def _may_decide(self, row: ItemRow, by: str) -> None:
         if self._people is None or not row.queue:
@@ -385,6 +412,7 @@ class Runtime:
         if row.status in ENDED:
             raise WrongDecision(f"{run} has {row.status} and cannot be cancelled")
         await self._store.post(run, "cancel", dumps({"by": by, "reason": reason}))
+        self._look()
 
     async def retry(self, run: str, *, by: str = "", reason: str = "") -> None:
         """Takes a failed or cancelled run up again: its failed steps get new attempts."""
@@ -394,6 +422,7 @@ class Runtime:
                 f"{run} is {row.status}", why="only a failed or cancelled run can be retried"
             )
         await self._store.post(run, "retry", dumps({"by": by, "reason": reason}))
+        self._look()
 
     async def fork(self, run: str, *, start_from: str, key: str | None = None) -> Started:
         """A new run with the same input, in which all steps that do not need `start_from` are taken over."""

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from ..core import events as e
-from ..core.clock import micros
+from ..core.clock import Timer, micros
 from ..core.error_view import view_of
 from ..core.fold import RunState
 from ..core.jsons import dumps
@@ -47,6 +47,9 @@ class Worker:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._suspects: list[Claimed] = []
         self._until = 0
+        self._guard: Timer | None = None
+        self._lapsed = False
+        """What this worker still holds by the store's word it does not drive any more: to be handed back."""
         self._wake = asyncio.Event()
         self._stopping = False
         self._looking = True
@@ -67,7 +70,8 @@ class Worker:
 
     @property
     def has_room(self) -> bool:
-        return len(self._drives) < self._concurrency and not self._suspects and not self._stopping
+        idle = not self._suspects and not self._stopping and not self._lapsed
+        return idle and len(self._drives) < self._concurrency
 
     def holds_lease(self) -> bool:
         return self._clock.now() < self._until
@@ -203,26 +207,31 @@ class Worker:
     # ── living ──
 
     async def _keep_beating(self) -> None:
-        while True:
-            await self._clock.sleep_until(self._clock.now() + self._lease // 4)
-            if not self.holds_lease():
-                # Stopped, swapped out, or the clock jumped: others may hold our runs by now. This runs before
-                # any of their tasks gets its next turn, and what it cancels does not act again.
-                log.warning("the lease lapsed before it was renewed: giving up %d runs", len(self._drives))
-                for drive in list(self._drives.values()):
-                    drive.abandon()
-                await self._hand_back_all()
-            try:
-                await self._beat()
-            except StoreError as error:
-                log.error("no heartbeat: %s", error)
-
-    async def _hand_back_all(self) -> None:
-        """What this worker still holds by the store's word, it does not drive any more: anybody may."""
+        self._guard_lease()
         try:
-            await self._store.retire()
-        except StoreError as error:
-            log.error("could not give the runs back: %s", error)
+            while True:
+                await self._clock.sleep_until(self._clock.now() + self._lease // 4)
+                try:
+                    if self._lapsed:
+                        self._lapsed = False
+                        await self._store.retire()
+                    await self._beat()
+                except StoreError as error:
+                    log.error("no heartbeat: %s", error)
+        finally:
+            if self._guard is not None:
+                self._guard.cancel()
+
+    def _guard_lease(self) -> None:
+        """Stopped, swapped out, or the clock jumped: others may hold our runs by now. A plain timer, not a
+        task, because after a stop timers run before any task gets its next turn: what is cancelled here
+        does not act again."""
+        if not self.holds_lease() and self._drives:
+            log.warning("the lease lapsed before it was renewed: giving up %d runs", len(self._drives))
+            self._lapsed = True
+            for drive in list(self._drives.values()):
+                drive.abandon()
+        self._guard = self._clock.call_at(self._clock.now() + self._lease // 8, self._guard_lease)
 
     async def _beat(self) -> None:
         until = self._clock.now() + self._lease
