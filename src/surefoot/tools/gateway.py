@@ -204,9 +204,13 @@ class Gateway:
                 )
         match answer:
             case Done(result=result):
-                raw = self._valid(tool, result)
-                await self._journal.write(e.CallSettled(call.id, "done", by="reconcile", result=raw))
-                return True
+                try:
+                    raw = self._valid(tool, result)
+                except InvalidResult as error:
+                    why += f"; reconcile says that it did, but its result is not valid: {error.why}"
+                else:
+                    await self._journal.write(e.CallSettled(call.id, "done", by="reconcile", result=raw))
+                    return True
             case Undone():
                 await self._journal.write(e.CallSettled(call.id, "undone", by="reconcile"))
                 return False
