@@ -66,7 +66,7 @@ def example(schema: dict[str, Any], root: dict[str, Any] | None = None, depth: i
             }
         case "array":
             size = schema.get("minItems", 0 if depth > 6 else 1)
-            return [example(schema["items"], root, depth + 1)] * size
+            return [example(schema["items"], root, depth + 1) for _ in range(size)]
         case "string":
             return {"date": "2031-04-05", "uuid": "12345678-1234-4234-8234-123456789012"}.get(
                 schema.get("format", ""), "text"
