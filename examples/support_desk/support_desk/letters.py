@@ -11,6 +11,8 @@ import re
 
 from .schemas import Outcome, Reply, Ruling, Shipment, Ticket
 
+GOOD_NEWS = ("refunded", "cancelled", "informed")
+"""Outcomes that a model may tell; every other letter is the template."""
 SIGNATURE = "Kind regards,\nHarbour Goods"
 
 
@@ -28,20 +30,24 @@ def _body(ruling: Ruling, action: Outcome) -> str:
             )
         case "cancelled" if action.amount is not None:
             return (
-                f"order {action.number} is cancelled, and we have returned {action.amount} EUR to the card you"
-                " paid with."
+                f"order {action.number} is cancelled, and we have returned {action.amount} EUR to the card"
+                " you paid with."
             )
         case "cancelled":
             return f"order {action.number} is cancelled."
         case "informed":
             return _whereabouts(action.number or "", action.shipment)
         case "declined":
-            return f"thank you for writing. {ruling.reason} If you think that this is wrong, just answer this mail."
+            return (
+                f"thank you for writing. {ruling.reason} If you think that is wrong, just answer this mail."
+            )
         case "refused":
             return (
                 f"we looked into your request about order {action.number} and could not carry it out as you"
                 " asked. If you would like a colleague to look again, just answer this mail."
             )
+        case "handed_over":
+            return "thank you for writing. A colleague has taken this over and writes to you in person."
 
 
 def _whereabouts(number: str, parcel: Shipment | None) -> str:
@@ -51,7 +57,8 @@ def _whereabouts(number: str, parcel: Shipment | None) -> str:
     match parcel.state:
         case "in_transit":
             return (
-                f"your order {number} left us on {parcel.shipped} with {track}, and is expected on {parcel.expected}."
+                f"your order {number} left us on {parcel.shipped} with {track}."
+                f" It is expected on {parcel.expected}."
             )
         case "delivered":
             return f"your order {number} was delivered on {parcel.delivered} ({track})."
@@ -85,8 +92,8 @@ def faults(reply: Reply, action: Outcome) -> list[str]:
     """What a model's letter says that the outcome does not bear out, or leaves out; empty when it may go."""
     text = f"{reply.subject}\n{reply.text}"
     found: list[str] = []
-    if action.kind not in ("refunded", "cancelled", "informed"):
-        found.append("a no is always told in the shop's own words")
+    if action.kind not in GOOD_NEWS:
+        found.append(f"'{action.kind}' is told in the shop's own words")
     if action.number is None or action.number not in text:
         found.append("the order number is missing")
     known = _known(action)
@@ -94,7 +101,9 @@ def faults(reply: Reply, action: Outcome) -> list[str]:
     for tracking in known & set(re.findall(r"\b[A-Z]{2}\d{9}\b", text)):
         spoken = spoken.replace(tracking, "")
     found.extend(
-        f"'{number}' is no fact of this outcome" for number in _NUMBER.findall(spoken) if number.rstrip(".,-") not in known
+        f"'{number}' is no fact of this outcome"
+        for number in _NUMBER.findall(spoken)
+        if number.rstrip(".,-") not in known
     )
     if action.amount is not None and str(action.amount) not in text:
         found.append("the amount is missing")
@@ -103,9 +112,17 @@ def faults(reply: Reply, action: Outcome) -> list[str]:
     for kind, said in _DONE.items():
         if kind == action.kind and not said.search(text):
             found.append(f"it does not say that the order was {kind}")
-        if kind != action.kind and said.search(text) and not (kind == "refunded" and action.amount is not None):
+        if (
+            kind != action.kind
+            and said.search(text)
+            and not (kind == "refunded" and action.amount is not None)
+        ):
             found.append(f"it speaks of an order {kind}")
-    for pattern, fault in ((_PROMISE, "it promises"), (_ELSEWHERE, "it sends the customer elsewhere"), (_PLACEHOLDER, "a gap was left open")):
+    for pattern, fault in (
+        (_PROMISE, "it promises"),
+        (_ELSEWHERE, "it sends the customer elsewhere"),
+        (_PLACEHOLDER, "a gap was left open"),
+    ):
         if match := pattern.search(text):
             found.append(f"{fault}: '{match[0]}'")
     return found
@@ -118,5 +135,7 @@ def _known(action: Outcome) -> set[str]:
         known |= {str(action.amount), str(action.amount).removesuffix(".00")}
     if parcel := action.shipment:
         known.add(parcel.tracking)
-        known |= {day.isoformat() for day in (parcel.shipped, parcel.expected, parcel.delivered) if day is not None}
+        known |= {
+            day.isoformat() for day in (parcel.shipped, parcel.expected, parcel.delivered) if day is not None
+        }
     return known

@@ -28,18 +28,20 @@ from .schemas import (
 )
 
 RETURN_DAYS = 30
-"""Money back until this many days after delivery; the day the customer wrote counts, not the day we read it."""
+"""Money back until this many days after delivery. The day the customer wrote counts, not the day we read."""
 LATE = timedelta(days=7)
 """A parcel this much later than expected is no longer a matter of telling where it is."""
 
 
 def agreed(triage: Triage, second: SecondReading) -> Reading | Doubt:
-    """The model's reading, where the second reader came to the same intent and the same order number by itself."""
+    """The model's reading, where the second reader came to the same intent and the same number by itself."""
     if len(second.numbers) > 1:
         return Doubt(reason=f"The ticket names several orders: {', '.join(second.numbers)}.")
     number = second.numbers[0] if second.numbers else None
     if second.intent is None:
-        return Doubt(reason=f"The second reader is not sure: {second.doubt}. The model read '{triage.intent}'.")
+        return Doubt(
+            reason=f"The second reader is not sure: {second.doubt}. The model read '{triage.intent}'."
+        )
     if triage.intent != second.intent:
         return Doubt(reason=f"The model read '{triage.intent}', the second reader '{second.intent}'.")
     if triage.order_number != (number or ""):
@@ -99,8 +101,8 @@ def _cancel(order: Order) -> Ruling:
         return _decline(f"Order {order.number} was already cancelled and what you paid was returned.")
     if order.shipment is not None:
         return _decline(
-            f"Order {order.number} left us on {order.shipment.shipped} and can no longer be cancelled. You can"
-            f" ask for your money back within {RETURN_DAYS} days of delivery."
+            f"Order {order.number} left us on {order.shipment.shipped} and can no longer be cancelled."
+            f" You can ask for your money back within {RETURN_DAYS} days of delivery."
         )
     return _may(Cancel(number=order.number), "The order has not been sent yet.")
 
@@ -123,7 +125,9 @@ def _without_number(ticket: Ticket, reading: Reading, evidence: Evidence | None,
     if evidence is None:
         return _to_person("The ticket names no order, and nothing was found out about it.")
     own = [order for order in evidence.orders if order.email == ticket.sender]
-    under_way = [o for o in own if o.cancelled is None and (o.shipment is None or o.shipment.state == "in_transit")]
+    under_way = [
+        o for o in own if o.cancelled is None and (o.shipment is None or o.shipment.state == "in_transit")
+    ]
     match under_way:
         case [order] if order.number == evidence.finding.order_number:
             return _track(order, day)

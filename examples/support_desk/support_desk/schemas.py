@@ -14,14 +14,21 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
+from surefoot import Private
+
 Money = Annotated[Decimal, Field(ge=0, max_digits=9, decimal_places=2)]
 Amount = Annotated[Decimal, Field(gt=0, max_digits=9, decimal_places=2)]
 """Money that moves: never nothing, never negative."""
 
 Email = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, to_lower=True, pattern=r"^[^@\s<>,]+@[^@\s<>,]+$", max_length=254),
+    StringConstraints(
+        strip_whitespace=True, to_lower=True, pattern=r"^[^@\s<>,]+@[^@\s<>,]+$", max_length=254
+    ),
+    Private("email"),
 ]
+"""Private: logs, lists and traces show a placeholder; the exact address lies sealed beside the journal."""
+
 OrderNumber = Annotated[str, StringConstraints(pattern=r"^SD-[0-9]{4}$")]
 Short = Annotated[str, StringConstraints(max_length=300)]
 
@@ -39,7 +46,7 @@ class Fact(BaseModel):
 
 
 class Ticket(Fact):
-    """One mail to the shop. `sender` is the address that the mail server authenticated, not one in the text."""
+    """One mail to the shop. `sender` is the address that the mail server vouches for, not one in the text."""
 
     id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,40}$")]
     sender: Email
@@ -74,7 +81,7 @@ class Order(Fact):
 
     number: OrderNumber
     email: Email
-    name: str
+    name: Annotated[str, Private("name")]
     placed: date
     lines: tuple[Line, ...]
     paid: Money
@@ -118,7 +125,7 @@ class Sent(Fact):
 
 
 class Triage(Fact):
-    """What the model reads in a ticket: what the customer wants, and the order number that the ticket names."""
+    """What the model reads in a ticket: what the customer wants, and the order number that it names."""
 
     intent: Intent
     order_number: Annotated[str, StringConstraints(pattern=r"^(SD-[0-9]{4})?$", max_length=7)]
@@ -212,7 +219,7 @@ class Ruling(Fact):
 class Outcome(Fact):
     """What really happened, in facts that a letter may state. `amount` is money that went back."""
 
-    kind: Literal["refunded", "cancelled", "informed", "declined", "refused"]
+    kind: Literal["refunded", "cancelled", "informed", "declined", "refused", "handed_over"]
     number: OrderNumber | None = None
     amount: Amount | None = None
     shipment: Shipment | None = None
@@ -239,6 +246,11 @@ class Outcome(Fact):
     def refused(cls, number: str, reason: str) -> Outcome:
         """A person or the shop itself said no at the last moment; the reason is for colleagues."""
         return cls(kind="refused", number=number, reason=reason)
+
+    @classmethod
+    def handed_over(cls, reason: str) -> Outcome:
+        """A colleague took the ticket over and answers it by hand."""
+        return cls(kind="handed_over", reason=reason)
 
 
 class Reply(Fact):

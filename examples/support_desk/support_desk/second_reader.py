@@ -26,30 +26,36 @@ SURE = 0.85
 FAMILIAR = 0.55
 """At least this share of a ticket's words stands in the examples; another language has next to none."""
 
-_NUMBER = re.compile(r"\bSD[- ]?(\d+)\b|(?:\border|\bnumber|\bno\.?)\s*#?\s*(\d{4})\b|#\s?(\d{4})\b", re.IGNORECASE)
+_NUMBER = re.compile(
+    r"\bSD[- ]?(\d+)\b|(?:\border|\bnumber|\bno\.?)\s*#?\s*(\d{4})\b|#\s?(\d{4})\b", re.IGNORECASE
+)
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|#")
-_QUOTED = re.compile(r"^(?:>.*|On .{5,80} wrote:\s*[\s\S]*|-+ ?Original message ?-+[\s\S]*)$", re.MULTILINE | re.IGNORECASE)
+_QUOTED = re.compile(
+    r"^(?:>.*|On .{5,80} wrote:\s*[\s\S]*|-+ ?Original message ?-+[\s\S]*)$", re.MULTILINE | re.IGNORECASE
+)
 
-# What a sentence about each act sounds like. Two of them in one ticket are two wishes, or one with a condition.
+# What a sentence about each act sounds like. Two of them in one ticket are two wishes, or a condition.
 _CUES: Mapping[Intent, re.Pattern[str]] = {
     "refund": re.compile(r"\b(?:refund\w*|reimburs\w*|money back|(?:my|the) money)\b", re.IGNORECASE),
     "cancel": re.compile(r"\b(?:cancel\w*|annul|(?:do not|don't) (?:send|ship))\b", re.IGNORECASE),
-    "track": re.compile(r"\b(?:where (?:is|are|has)|where's|wheres|when will|tracking|status)\b", re.IGNORECASE),
+    "track": re.compile(
+        r"\b(?:where (?:is|are|has)|where's|wheres|when will|tracking|status)\b", re.IGNORECASE
+    ),
 }
 _DOUBTS: Mapping[str, re.Pattern[str]] = {
     "it speaks to the software, not to the shop": re.compile(
-        r"\b(?:ignore|disregard|forget) (?:\w+ ){0,3}(?:instructions?|rules?|prompts?|polic\w+)\b|\bsystem (?:prompt|message|note)\b"
-        r"|\b(?:you are|act as) (?:now |an? )?(?:\w+ )?(?:ai|assistant|bot|model|mode|administrator)\b|\bintent\b|\bjson\b"
-        r"|\b(?:developer|admin|maintenance|debug) mode\b|^\s*(?:system|assistant|user)\s*:|<\|?\w+\|?>|\bpre-?approved\b",
+        r"\b(?:ignore|disregard|forget) (?:\w+ ){0,3}(?:instructions?|rules?|prompts?|polic\w+)\b"
+        r"|\b(?:you are|act as) (?:now |an? )?(?:\w+ )?(?:ai|assistant|bot|model|mode|administrator)\b"
+        r"|\bsystem (?:prompt|message|note)\b|\b(?:developer|admin|maintenance|debug) mode\b"
+        r"|^\s*(?:system|assistant|user)\s*:|<\|?\w+\|?>|\bpre-?approved\b|\bintent\b|\bjson\b",
         re.IGNORECASE | re.MULTILINE,
     ),
     "it says what is not wanted": re.compile(
-        r"\b(?:not|n't|never|no|without)\b(?: \w+){0,3}? (?:a |any |my |the |be |it )?(?:refund\w*|cancel\w*|money back|reimburs\w*)\b"
-        r"|n't (?:\w+ ){0,3}?(?:refund|cancel)",
+        r"(?:\b(?:not|never|no|without)|n't)(?: \w+){0,4}? (?:refund|cancel|money back|reimburs)",
         re.IGNORECASE,
     ),
     "it speaks of somebody else's order": re.compile(
-        r"\b(?:my|a|our|his|her|their) (?:friend|neighbou?r|colleague|sister|brother|mother|father|boss)(?:'s)?"
+        r"\b(?:my|a|our) (?:friend|neighbou?r|colleague|sister|brother|mother|father|boss)(?:'s)?"
         r" (?:\w+ )?(?:got|get|had|has|was|received|asked)\b",
         re.IGNORECASE,
     ),
@@ -137,7 +143,7 @@ class Weights:
 
 
 def vector(found: set[str], rarity: Mapping[str, float]) -> dict[str, float]:
-    """The known groups of a text by rarity, scaled to length one. Sorted: sums come out the same everywhere."""
+    """The known groups of a text by rarity, scaled to length one; sorted, so that sums never differ."""
     known = {group: rarity[group] for group in sorted(found) if group in rarity}
     length = math.sqrt(sum(value * value for value in known.values())) or 1.0
     return {group: value / length for group, value in known.items()}

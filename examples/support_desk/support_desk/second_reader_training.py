@@ -22,7 +22,7 @@ RATE = 4.0
 
 
 def train() -> dict[str, Any]:
-    """The content of the weights file: groups with their rarity and votes, vocabulary, the examples' digest."""
+    """What the weights file holds: groups with rarity and votes, the vocabulary, the examples' digest."""
     source = EXAMPLES.read_bytes()
     examples = [(intent, text) for intent, texts in json.loads(source).items() for text in texts]
     found = [groups(text) for _, text in examples]
@@ -32,7 +32,10 @@ def train() -> dict[str, Any]:
         for group, count in sorted(counts.items())
         if count > 1
     }
-    rows = [(INTENTS.index(intent), vector(each, rarity)) for (intent, _), each in zip(examples, found, strict=True)]
+    rows = [
+        (INTENTS.index(intent), vector(each, rarity))
+        for (intent, _), each in zip(examples, found, strict=True)
+    ]
     votes = {group: [0.0] * len(INTENTS) for group in rarity}
     order = random.Random(1)
     for turn in range(ROUNDS):

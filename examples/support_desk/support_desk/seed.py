@@ -47,32 +47,51 @@ GIVEN = (
     Given(1183, "ben.harrow@post.example", "Ben Harrow", "in_transit", (("Bread bin Cove", 1, 4200),), 4),
     Given(1187, "mei.tanaka@letters.example", "Mei Tanaka", "in_transit", (("Enamel mug", 4, 950),), 3),
     Given(1189, "jonas.weiss@brief.example", "Jonas Weiss", "in_transit", (("Coat hook Pier", 3, 1250),), 2),
-    Given(1168, "clara.dunn@post.example", "Clara Dunn", "delivered", (("Picture frame Quay", 1, 3600),), 9, 5),
-    Given(1178, "oscar.lindqvist@brief.example", "Oscar Lindqvist", "delivered", (("Storm kettle", 1, 4650),), 7, 4),
-    Given(1058, "victor.hale@mail.example", "Victor Hale", "delivered", (("Reading chair Anchor", 1, 34900),), 82, 79),
+    Given(
+        1168, "clara.dunn@post.example", "Clara Dunn", "delivered", (("Picture frame Quay", 1, 3600),), 9, 5
+    ),
+    Given(
+        1178,
+        "oscar.lindqvist@brief.example",
+        "Oscar Lindqvist",
+        "delivered",
+        (("Storm kettle", 1, 4650),),
+        7,
+        4,
+    ),
+    Given(
+        1058,
+        "victor.hale@mail.example",
+        "Victor Hale",
+        "delivered",
+        (("Reading chair Anchor", 1, 34900),),
+        82,
+        79,
+    ),
     Given(1149, "dana.petrov@letters.example", "Dana Petrov", "lost", (("Wall clock Harbour", 1, 3450),), 19),
     Given(1190, "carmen.ruiz@correo.example", "Carmen Ruiz", "in_transit", (("Linen apron", 2, 2150),), 2),
     Given(1175, "rita.holm@post.example", "Rita Holm", "delivered", (("Candle holder Isle", 2, 1450),), 6, 4),
 )
 
 FIRST_NAMES = (
-    "Ada Alan Bea Carl Dora Emil Fay Gus Hana Ivo Jana Karl Lena Marc Nora Otto Pia Quinn Rosa Sam Tess Uma Vera Will"
+    "Ada Alan Bea Carl Dora Emil Fay Gus Hana Ivo Jana Karl Lena Marc Nora Otto Pia Quinn Rosa Sam Tess Uma"
 ).split()
 LAST_NAMES = (
-    "Abbott Brandt Carver Dahl Elliot Farkas Grant Hobbs Ivers Jensen Keller Lowe Marsh Norris Osborne Pratt Reyes"
-    " Sato Thorne Ullman Vance Walsh Young Ziegler"
+    "Abbott Brandt Carver Dahl Elliot Farkas Grant Hobbs Ivers Jensen Keller Lowe Marsh Norris Osborne Pratt"
+    " Reyes Sato Thorne Ullman Vance Walsh Young Ziegler"
 ).split()
 GOODS = (
     ("Enamel mug", 950), ("Desk lamp Fjord", 8000), ("Tea towel set", 2000), ("Wool blanket Skerry", 11900),
     ("Bread bin Cove", 4200), ("Coat hook Pier", 1250), ("Picture frame Quay", 3600), ("Storm kettle", 4650),
-    ("Wall clock Harbour", 3450), ("Linen apron", 2150), ("Candle holder Isle", 1450), ("Doormat Jetty", 2900),
-    ("Bookend Capstan", 2600), ("Glass carafe", 3100), ("Notebook Log", 1190), ("Oil lamp Beacon", 5400),
+    ("Wall clock Harbour", 3450), ("Linen apron", 2150), ("Candle holder Isle", 1450),
+    ("Doormat Jetty", 2900), ("Bookend Capstan", 2600), ("Glass carafe", 3100), ("Notebook Log", 1190),
+    ("Oil lamp Beacon", 5400),
 )  # fmt: skip
 CARRIERS = ("Gull Post", "Northline", "Parcel Tern")
 
 
 def create(path: Path, seed: int = 7) -> None:
-    """Make and fill the shop at `path`. Of two processes that try at once one wins, and both find it whole."""
+    """Make and fill the shop at `path`. Of two processes that try at once one wins; both find it whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix="shop-") as folder:
         draft = Path(folder) / "shop.db"
@@ -114,7 +133,8 @@ def _drawn(number: int, chance: random.Random, people: list[tuple[str, str]]) ->
     if stage == "delivered" and chance.random() < 0.03:
         stage = "lost"
     lines = tuple(
-        (title, chance.choice((1, 1, 1, 2, 4)), cents) for title, cents in chance.sample(GOODS, chance.randint(1, 3))
+        (title, chance.choice((1, 1, 1, 2, 4)), cents)
+        for title, cents in chance.sample(GOODS, chance.randint(1, 3))
     )
     return Given(number, email, name, stage, lines, shipped_ago, delivered_ago)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, closing, contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -40,7 +40,7 @@ def place() -> Path:
 
 
 @asynccontextmanager
-async def open_shop(permission: str | None = None) -> AsyncIterator[Shop]:
+async def open_shop(permission: str | None = None) -> AsyncGenerator[Shop]:
     """The desk's resource. A tool whose permission ends in `:read` gets a connection that cannot write."""
     async with shop_at(place(), read_only=permission is not None and permission.endswith(":read")) as shop:
         yield shop
@@ -51,7 +51,7 @@ def _now() -> datetime:
 
 
 @asynccontextmanager
-async def shop_at(path: Path, *, read_only: bool = False, clock: Clock = _now) -> AsyncIterator[Shop]:
+async def shop_at(path: Path, *, read_only: bool = False, clock: Clock = _now) -> AsyncGenerator[Shop]:
     """Open the shop in `path`, made and filled by the generator on first use."""
     if not path.exists():
         seed.create(path)
@@ -105,7 +105,7 @@ class Shop:
     # ── acting ───────────────────────────────────────────────────────────────────────────────────
 
     async def refund(self, number: str, amount: Decimal, *, idempotency_key: str) -> Receipt:
-        """Return `amount` to the card that paid. The same key gives the first receipt and moves no money again.
+        """Return `amount` to the card that paid. The same key gives the first receipt, and moves nothing.
 
         Raises ShopRefused: no such order, more than is left of what was paid, or a key that stands for
         another refund.
@@ -115,7 +115,9 @@ class Shop:
             first = self._db.execute("SELECT * FROM refunds WHERE key = ?", (idempotency_key,)).fetchone()
             if first is not None:
                 if (first["number"], first["cents"]) != (number, cents):
-                    raise ShopRefused(f"this key already stands for {_money(first['cents'])} on {first['number']}")
+                    raise ShopRefused(
+                        f"this key already stands for {_money(first['cents'])} on {first['number']}"
+                    )
                 return _receipt(first)
             order = self._order(number)
             if order is None:
@@ -161,7 +163,7 @@ class Shop:
     # ── rows ─────────────────────────────────────────────────────────────────────────────────────
 
     @contextmanager
-    def _looking(self) -> Iterator[None]:
+    def _looking(self) -> Generator[None]:
         """One snapshot for the several queries of one answer."""
         self._db.execute("BEGIN")
         try:
@@ -170,7 +172,7 @@ class Shop:
             self._db.execute("COMMIT")
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def _writing(self) -> Generator[None]:
         try:
             # IMMEDIATE: what is checked below cannot be changed by another process before we write.
             self._db.execute("BEGIN IMMEDIATE")
@@ -199,7 +201,8 @@ class Shop:
             name=row["name"],
             placed=row["placed"],
             lines=tuple(
-                Line(title=line["title"], quantity=line["quantity"], price=_money(line["cents"])) for line in lines
+                Line(title=line["title"], quantity=line["quantity"], price=_money(line["cents"]))
+                for line in lines
             ),
             paid=_money(row["paid"]),
             refunded=_money(row["refunded"]),

@@ -1,0 +1,73 @@
+"""The tools of the desk: the only ways in which it touches the shop, each with the effect it really has."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Annotated
+
+from pydantic import Field
+
+from surefoot import Call, CannotTell, Done, Effect, NotDone, Undone, tool
+
+from .schemas import Amount, Cancellation, Email, Order, OrderNumber, Receipt, Sent, Shipment
+from .shop import Shop, ShopBusy, ShopRefused, message_id
+
+Subject = Annotated[str, Field(min_length=1, max_length=200)]
+Body = Annotated[str, Field(min_length=1, max_length=4000)]
+
+
+@contextmanager
+def _undone() -> Generator[None]:
+    """What the shop did not do, in the only word that counts after an intent: NotDone."""
+    try:
+        yield
+    except ShopRefused as no:
+        raise NotDone("the shop refused", why=str(no)) from no
+    except ShopBusy as busy:
+        raise NotDone("the shop is busy", why=str(busy), transient=True) from busy
+
+
+@tool(effect=Effect.READ, permission="orders:read", timeout=5)
+async def find_order(call: Call, number: OrderNumber) -> Order | None:
+    """Look up one order by its number. Null if there is no such order."""
+    return await call.use(Shop).order(number)
+
+
+@tool(effect=Effect.READ, permission="orders:read", timeout=5)
+async def orders_of_customer(call: Call, email: Email) -> tuple[Order, ...]:
+    """List the orders of a customer by e-mail address, newest first."""
+    return await call.use(Shop).orders_of(email)
+
+
+@tool(effect=Effect.READ, permission="orders:read", timeout=5)
+async def track_shipment(call: Call, number: OrderNumber) -> Shipment | None:
+    """Where the parcel of an order is. Null if it has not been sent."""
+    return await call.use(Shop).track(number)
+
+
+@tool(effect=Effect.IDEMPOTENT, permission="orders:write", timeout=10)
+async def cancel_order(call: Call, number: OrderNumber) -> Cancellation:
+    """Cancel an order that has not been sent, and return what was paid for it."""
+    with _undone():
+        return await call.use(Shop).cancel(number)
+
+
+@tool(effect=Effect.KEYED, permission="refunds:write", timeout=10)
+async def refund(call: Call, number: OrderNumber, amount: Amount) -> Receipt:
+    """Return money to the card that paid for an order."""
+    with _undone():
+        return await call.use(Shop).refund(number, amount, idempotency_key=call.key)
+
+
+async def find_in_outbox(call: Call) -> Done[Sent] | Undone | CannotTell:
+    """Did this mail leave? Its Message-ID follows from the call's key, so the outbox knows."""
+    sent = await call.use(Shop).sent(message_id(call.key))
+    return Undone() if sent is None else Done(sent)
+
+
+@tool(effect=Effect.ONCE, permission="mail:send", timeout=20, reconcile=find_in_outbox)
+async def send_reply(call: Call, to: Email, subject: Subject, body: Body) -> Sent:
+    """Send a mail to a customer."""
+    with _undone():
+        return await call.use(Shop).send(to, subject, body, message_id=message_id(call.key))
