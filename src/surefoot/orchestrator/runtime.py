@@ -17,25 +17,20 @@ from typing import Any, Self
 from uuid import uuid4
 
 from pydantic import ValidationError
-from pydantic_core import to_json
 
 from ..core import events as e
 from ..core.clock import Clock
 from ..core.fold import RunState
-from ..core.jsons import NULL, Raw, canonical, dumps, loads
+from ..core.jsons import Raw, canonical, loads
 from ..core.model import Model, ModelSettings
-from ..core.rule import Approve, Decision, Deny, Edit, Settle
+from ..core.rule import Decision
 from ..core.schema import lines_of
 from ..core.workflow import Definition, fingerprint_of
 from ..errors import (
     InvalidInput,
-    ItemNotFound,
     KeyConflict,
-    NotAllowedToDecide,
-    RunNotFinished,
     RunNotFound,
     UsageError,
-    WrongDecision,
 )
 from ..models.providers import open_model
 from ..rails import policy
@@ -45,6 +40,7 @@ from ..state.opening import DEFAULT_STORE, make_store
 from ..state.sealing import Keyring
 from ..state.store import ENDED, Claimed, ItemRow, NewRun, Record, RunRow, Store
 from ..tools.invoke import Invoker
+from . import saying
 from .clock import SystemClock
 from .deployment import Deployment
 from .drive import Drive
@@ -291,7 +287,9 @@ class Runtime:
                 if self._worker is None or not self._worker.holds(run):
                     row = await self._row(run)
                     if not row.mail and (row.status in ENDED or _waits_for_person(row)):
-                        return await self.look(run)
+                        found = await self.look(run)
+                        if found.status in ENDED or found.waiting_for:
+                            return found  # else somebody has decided between the two looks
                     # Another process may have it, or it queues here: look now and then.
                     pause = min(pause * 2, 0.5)
                     await asyncio.wait([waiter], timeout=pause)
@@ -349,27 +347,10 @@ class Runtime:
     async def decide(self, item: str, decision: Decision) -> ItemRow:
         """The first decision on an open item wins. Raises ItemNotFound, ItemClosed, WrongDecision,
         NotAllowedToDecide, InvalidArguments (of an edit), InvalidInput (a result that does not fit)."""
-        row = await self._store.item(item)
-        if row is None:
-            raise ItemNotFound(f"there is no item {item!r} in the inbox", remedy="See `surefoot inbox list`.")
-        choice, body = _body_of(item, decision)
-        if choice not in row.view.get("choices", ()):
-            raise WrongDecision(
-                f"{item} cannot be decided by {choice!r}",
-                why=f"it is {row.kind} and can be: {', '.join(row.view.get('choices', ()))}",
-            )
-        self._may_decide(row, decision.by)
-        if isinstance(decision, Edit) and (tool := self.workflow.tools.get(row.view.get("tool", ""))):
-            tool.parameters.from_python(decision.args)
-        if isinstance(decision, Settle):
-            self._must_fit(row, decision.result)
-        run = await self._row(row.run)
-        if run.data_key is None:
-            raise RunNotFound(f"the journal of {row.run} was deleted")
-        key = self._deployment.keyring.unwrap(run.data_key)
-        public = dumps({"item": item, "choice": choice, "by": decision.by})
-        sealed = key.seal(dumps(body).encode(), f"{row.run}|mail".encode())
-        decided = await self._store.decide(item, choice, decision.by, public, sealed)
+        ring = self._deployment.keyring
+        decided = await saying.decide(
+            self._store, ring, item, decision, people=self._people, workflow=self.workflow
+        )
         self._look()
         return decided
 
@@ -378,50 +359,14 @@ class Runtime:
         if self._worker is not None:
             self._worker.look()
 
-    def _must_fit(self, row: ItemRow, result: Any) -> None:
-        """What a person says that a call or a step gave is of its type. Raises InvalidInput."""
-        tool = self.workflow.tools.get(row.view.get("tool", "")) if row.kind == "unknown" else None
-        wired = self.workflow.plan.steps.get(row.view.get("step") or "")
-        shape = tool.output if tool is not None else None if wired is None else wired.output
-        if shape is None:
-            return
-        try:
-            shape.load(_plain(result))
-        except ValueError as error:
-            lines = lines_of(error) if isinstance(error, ValidationError) else [str(error)]
-            raise InvalidInput(
-                f"the result does not fit {tool.name if tool is not None else row.view['step']}",
-                why="; ".join(lines),
-                remedy="Give what its declared type asks for.",
-                errors=lines,
-            ) from error
-
-    def _may_decide(self, row: ItemRow, by: str) -> None:
-        if self._people is None or not row.queue:
-            return
-        if by not in self._people.get(row.queue, ()):
-            raise NotAllowedToDecide(
-                f"{by or 'nobody'} may not decide {row.id}",
-                why=f"it is for {row.queue!r}",
-                remedy="Let somebody of that group decide, or change the deployment's people.",
-            )
-
     async def cancel(self, run: str, *, by: str = "", reason: str = "") -> None:
-        """What is under way is let finish; nothing new is started. Raises RunNotFound, RunNotFinished."""
-        row = await self._row(run)
-        if row.status in ENDED:
-            raise WrongDecision(f"{run} has {row.status} and cannot be cancelled")
-        await self._store.post(run, "cancel", dumps({"by": by, "reason": reason}))
+        """What is under way is let finish; nothing new is started. Raises RunNotFound, WrongDecision."""
+        await saying.cancel(self._store, run, by=by, reason=reason)
         self._look()
 
     async def retry(self, run: str, *, by: str = "", reason: str = "") -> None:
         """Takes a failed or cancelled run up again: its failed steps get new attempts."""
-        row = await self._row(run)
-        if row.status not in ("failed", "cancelled"):
-            raise RunNotFinished(
-                f"{run} is {row.status}", why="only a failed or cancelled run can be retried"
-            )
-        await self._store.post(run, "retry", dumps({"by": by, "reason": reason}))
+        await saying.retry(self._store, run, by=by, reason=reason)
         self._look()
 
     async def fork(self, run: str, *, start_from: str, key: str | None = None) -> Started:
@@ -463,23 +408,6 @@ class Runtime:
 
 def _waits_for_person(row: RunRow) -> bool:
     return row.status == "waiting" and bool(row.summary.get("waiting_for"))
-
-
-def _body_of(item: str, decision: Decision) -> tuple[str, dict[str, Any]]:
-    common = {"item": item, "by": decision.by, "reason": decision.reason}
-    match decision:
-        case Approve():
-            return "approve", {**common, "choice": "approve"}
-        case Deny():
-            return "deny", {**common, "choice": "deny"}
-        case Edit(args=args):
-            return "edit", {**common, "choice": "edit", "args": loads(to_json(args))}
-        case Settle(result=result):
-            return "settle", {**common, "choice": "settle", "result": loads(_plain(result))}
-
-
-def _plain(result: Any) -> str:
-    return to_json(result).decode() if result is not None else NULL
 
 
 def _secret_values(workflow: Definition) -> dict[str, str]:

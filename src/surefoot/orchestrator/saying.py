@@ -1,0 +1,139 @@
+"""Saying something to a run, whoever drives it: decide on an item, cancel, retry.
+
+All of it is mail: the run's holder takes it into the journal, and a run that nobody holds falls due. So a
+store and its keys are enough. With the workflow at hand, what a person gives is checked against its types at
+once; without it, that happens when the holder uses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import to_json
+
+from ..core.jsons import NULL, dumps, loads
+from ..core.rule import Approve, Decision, Deny, Edit, Settle
+from ..core.schema import lines_of
+from ..core.workflow import Definition
+from ..errors import (
+    InvalidInput,
+    ItemNotFound,
+    NotAllowedToDecide,
+    RunNotFinished,
+    RunNotFound,
+    WrongDecision,
+)
+from ..state.sealing import Keyring
+from ..state.store import ENDED, ItemRow, RunRow, Store
+
+
+async def decide(
+    store: Store,
+    keyring: Keyring,
+    item: str,
+    decision: Decision,
+    *,
+    people: Mapping[str, Sequence[str]] | None = None,
+    workflow: Definition | None = None,
+) -> ItemRow:
+    """The first decision on an open item wins. Raises ItemNotFound, ItemClosed, WrongDecision,
+    NotAllowedToDecide, and with `workflow` InvalidArguments (of an edit) and InvalidInput (a result that does
+    not fit)."""
+    row = await store.item(item)
+    if row is None:
+        raise ItemNotFound(f"there is no item {item!r} in the inbox", remedy="See `surefoot inbox list`.")
+    choice, body = _body_of(item, decision)
+    if choice not in row.view.get("choices", ()):
+        raise WrongDecision(
+            f"{item} cannot be decided by {choice!r}",
+            why=f"it is {row.kind} and can be: {', '.join(row.view.get('choices', ()))}",
+        )
+    _may_decide(row, decision.by, people)
+    if workflow is not None:
+        _must_fit(row, decision, workflow)
+    run = await _row(store, row.run)
+    if run.data_key is None:
+        raise RunNotFound(f"the journal of {row.run} was deleted")
+    key = keyring.unwrap(run.data_key)
+    public = dumps({"item": item, "choice": choice, "by": decision.by})
+    sealed = key.seal(dumps(body).encode(), f"{row.run}|mail".encode())
+    return await store.decide(item, choice, decision.by, public, sealed)
+
+
+async def cancel(store: Store, run: str, *, by: str = "", reason: str = "") -> None:
+    """What is under way is let finish; nothing new is started. Raises RunNotFound, WrongDecision."""
+    row = await _row(store, run)
+    if row.status in ENDED:
+        raise WrongDecision(f"{run} has {row.status} and cannot be cancelled")
+    await store.post(run, "cancel", dumps({"by": by, "reason": reason}))
+
+
+async def retry(store: Store, run: str, *, by: str = "", reason: str = "") -> None:
+    """Takes a failed or cancelled run up again: its failed steps get new attempts. Raises RunNotFound,
+    RunNotFinished."""
+    row = await _row(store, run)
+    if row.status not in ("failed", "cancelled"):
+        raise RunNotFinished(f"{run} is {row.status}", why="only a failed or cancelled run can be retried")
+    await store.post(run, "retry", dumps({"by": by, "reason": reason}))
+
+
+async def _row(store: Store, run: str) -> RunRow:
+    row = await store.run(run)
+    if row is None:
+        raise RunNotFound(f"there is no run {run!r} in the store", remedy="See `surefoot runs list`.")
+    return row
+
+
+def _may_decide(row: ItemRow, by: str, people: Mapping[str, Sequence[str]] | None) -> None:
+    if people is None or not row.queue:
+        return
+    if by not in people.get(row.queue, ()):
+        raise NotAllowedToDecide(
+            f"{by or 'nobody'} may not decide {row.id}",
+            why=f"it is for {row.queue!r}",
+            remedy="Let somebody of that group decide, or change the deployment's people.",
+        )
+
+
+def _must_fit(row: ItemRow, decision: Decision, workflow: Definition) -> None:
+    """What a person gives is of its type: a call's arguments, a call's result, a step's output."""
+    tool = workflow.tools.get(row.view.get("tool", ""))
+    if isinstance(decision, Edit) and tool is not None:
+        tool.parameters.from_python(decision.args)
+    if not isinstance(decision, Settle):
+        return
+    if row.kind != "unknown":
+        tool = None
+    wired = workflow.plan.steps.get(row.view.get("step") or "")
+    shape = tool.output if tool is not None else None if wired is None else wired.output
+    if shape is None:
+        return
+    try:
+        shape.load(_plain(decision.result))
+    except ValueError as error:
+        lines = lines_of(error) if isinstance(error, ValidationError) else [str(error)]
+        raise InvalidInput(
+            f"the result does not fit {tool.name if tool is not None else row.view['step']}",
+            why="; ".join(lines),
+            remedy="Give what its declared type asks for.",
+            errors=lines,
+        ) from error
+
+
+def _body_of(item: str, decision: Decision) -> tuple[str, dict[str, Any]]:
+    common = {"item": item, "by": decision.by, "reason": decision.reason}
+    match decision:
+        case Approve():
+            return "approve", {**common, "choice": "approve"}
+        case Deny():
+            return "deny", {**common, "choice": "deny"}
+        case Edit(args=args):
+            return "edit", {**common, "choice": "edit", "args": loads(to_json(args))}
+        case Settle(result=result):
+            return "settle", {**common, "choice": "settle", "result": loads(_plain(result))}
+
+
+def _plain(result: Any) -> str:
+    return to_json(result).decode() if result is not None else NULL
