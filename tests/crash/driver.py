@@ -1,0 +1,110 @@
+"""What a process of these tests does: `run` as `surefoot run --key` would, `work` as `surefoot work --until-idle`.
+
+Called in a process of its own (`processes`), with the environment of that process. The result goes to a file as
+JSON, so that a test can tell a process that ended from one that died.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from surefoot import Approve, Edit, Runtime, SurefootError
+from surefoot.core.jsons import loads
+from surefoot.core.error_view import view_of
+from surefoot.errors import ItemClosed
+from surefoot.orchestrator.results import Result
+from pydantic_core import to_json
+
+EXIT = {"succeeded": 0, "failed": 1, "cancelled": 1, "waiting": 3}
+
+
+def target(name: str) -> Any:
+    module, _, found = name.partition(":")
+    return getattr(importlib.import_module(module), found)
+
+
+def shown(result: Result) -> dict[str, Any]:
+    return {
+        "run": result.run,
+        "status": result.status,
+        "degraded": result.degraded,
+        "output": loads(to_json(result.output)),
+        "error": None if result.error is None else view_of(result.error),
+        "usd": result.usage.usd,
+        "waiting_for": [waiting.to_json() for waiting in result.waiting_for],
+    }
+
+
+async def run(program: str, *, key: str, input: Any, decide: dict[str, Any] | None = None, **options: Any) -> Any:
+    """Goes on with the run of this key until it has ended or waits for a person. `decide`: say so to every
+    approval, {"approve": {}} or {"edit": {...arguments}}."""
+    async with Runtime(target(program), **options) as runtime:
+        started = await runtime.start(input, key=key)
+        while True:
+            result = await runtime.result(started.id)
+            approvals = [waiting for waiting in result.waiting_for if waiting.kind == "approval"]
+            if decide is None or not approvals or result.status != "waiting":
+                return shown(result)
+            for waiting in approvals:
+                decision = Edit({**waiting.args, **decide["edit"]}, by="kim") if "edit" in decide else Approve(by="kim")
+                try:
+                    await runtime.decide(waiting.item, decision)
+                except ItemClosed:
+                    continue  # another process was quicker; the run goes on all the same
+
+
+async def work(program: str, **options: Any) -> Any:
+    async with Runtime(target(program), **options) as runtime:
+        await runtime.until_idle()
+        return {"counts": await runtime.store.counts()}
+
+
+async def serve(program: str, *, inputs: dict[str, Any] | None = None, **options: Any) -> Any:
+    """Drives whatever is due until it is told to stop; starts a run for each of `inputs` (by key) first."""
+    async with Runtime(target(program), **options) as runtime:
+        runtime.begin_driving()
+        await asyncio.gather(*(runtime.start(value, key=key) for key, value in (inputs or {}).items()))
+        await asyncio.Event().wait()
+
+
+async def _until_told(act: Any) -> Any:
+    """SIGTERM and SIGINT stop it in good order."""
+    task = asyncio.ensure_future(act)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return {"status": "stopped"}
+
+
+def main(command: str, answer: str, environ: dict[str, str], arguments: dict[str, Any]) -> None:
+    """The whole life of the process; what it has to say goes to the file `answer`."""
+    os.environ.update(environ)
+    log = os.open(f"{answer}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    code = 70
+    try:
+        said = asyncio.run(_until_told(globals()[command](**arguments)))
+        code = EXIT.get(said.get("status", ""), 0)
+    except SurefootError as error:
+        traceback.print_exc()
+        said, code = {"error": view_of(error)}, 1
+    except Exception:
+        traceback.print_exc()
+        said = {"crash": traceback.format_exc()}
+    sys.stdout.flush()
+    sys.stderr.flush()
+    part = Path(f"{answer}.part")
+    part.write_text(json.dumps(said))
+    part.rename(answer)
+    sys.exit(code)
