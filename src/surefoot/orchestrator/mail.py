@@ -11,7 +11,7 @@ from typing import Any
 from ..core import events as e
 from ..core.jsons import Raw, dumps, loads
 from ..core.states import ItemState
-from ..state.store import Mail
+from ..state.store import Mail, RunChange
 from .deployment import Deployment
 from .recorder import Recorder
 
@@ -29,6 +29,10 @@ class Mailroom:
         for message in mail:
             self._take(message)
         self._journal.take([message.id for message in mail])
+        if not self._journal.state.is_ended:
+            # In the commit that empties the mailbox: should this process die right after it, a row that still
+            # says "waiting" or "failed" would be believed, and nobody would take the run up again.
+            self._journal.change(RunChange(status="running"))
         await self._journal.flush()
 
     def _take(self, message: Mail) -> None:
