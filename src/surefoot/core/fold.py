@@ -37,6 +37,8 @@ class RunState:
         """The review of the whole run in which a person said that it shall fail."""
         self.steps: dict[str, StepState] = {}
         self.calls: dict[str, CallState] = {}
+        self.calls_of: dict[str, dict[str, CallState]] = {}
+        """The same, by step."""
         self.asks: dict[str, AskState] = {}
         self.items: dict[str, ItemState] = {}
         self.timers: dict[str, TimerState] = {}
@@ -100,7 +102,7 @@ class RunState:
 
     def effects_of(self, step: str) -> list[CallState]:
         """The step's calls that changed the world, or may have."""
-        return [c for c in self.calls.values() if c.step == step and c.may_have_happened]
+        return [call for call in self.calls_of.get(step, {}).values() if call.may_have_happened]
 
     def open_calls(self) -> list[CallState]:
         return [c for c in self.calls.values() if c.is_effect and c.status in ("intended", "unknown")]
@@ -196,7 +198,8 @@ class RunState:
     def _step_started(self, event: e.StepStarted, at: int) -> None:
         step = self._step(event.step)
         if step.attempt != event.attempt:
-            step.blocked = frozenset()
+            # Timers are an attempt's own; a person's answer is still waited for.
+            step.blocked = frozenset(name for name in step.blocked if name in self.items)
             step.started = at
         step.attempt = event.attempt
         step.status = "running"
@@ -235,7 +238,6 @@ class RunState:
         step.retry_at = event.retry_at
         step.ms = event.ms
         step.ended = at
-        step.blocked = frozenset()
 
     def _call_refused(self, event: e.CallRefused, at: int) -> None:
         self.refusals.append((at, event))
@@ -258,6 +260,7 @@ class RunState:
             at=at if again is None else again.at,
         )
         self.calls[event.call] = call
+        self.calls_of.setdefault(event.step, {})[event.call] = call
         place = (event.step, event.tool, event.digest, event.occurrence)
         if call.is_effect:
             self.call_at[place] = event.call

@@ -72,9 +72,11 @@ class Body:
     question of one kind, name and digest gets the n-th answer.
     """
 
-    def __init__(self, step: str, attempt: int) -> None:
+    def __init__(self, step: str, attempt: int, earlier: frozenset[str] = frozenset()) -> None:
         self.step = step
         self.attempt = attempt
+        self.earlier = earlier
+        """Calls that changed the world, or may have, before this entry."""
         self.claimed: set[str] = set()
         """Calls of this step, by id, that this body has asked for."""
         self.stopped = False

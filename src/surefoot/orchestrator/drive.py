@@ -274,7 +274,7 @@ class Drive:
 
     async def _start(self, wired: Wired, attempt: int) -> bool:
         """True where the step has already ended or parked when this returns."""
-        body = Body(wired.name, attempt)
+        body = Body(wired.name, attempt, frozenset(c.id for c in self.state.effects_of(wired.name)))
         if not wired.step.is_async and not wired.step.isolation:
             await self._bodies.enter(wired, body)
             return True

@@ -61,8 +61,8 @@ def check(
     rules: Sequence[Rule],
     unclaimed: Sequence[CallState] = (),
 ) -> Verdict:
-    """`unclaimed` are effects that an earlier attempt at this step made, or may have made, and that this
-    attempt has not asked for again. The strictest rule wins: refuse over ask over allow."""
+    """`unclaimed` are effects that this step made before, or may have made, and that its body has not asked
+    for this time. The strictest rule wins: refuse over ask over allow."""
     asks: list[Ask] = []
     for rule in rules:
         if rule.tool.name != tool.name:
@@ -83,7 +83,7 @@ def check(
     if unclaimed and tool.effect.value != "read":
         names = ", ".join(call.tool for call in unclaimed)
         return Ask(
-            f"an earlier attempt has already used {names}, and this one wants something else",
+            f"this step has already used {names}, and now wants something else",
             PLAN_CHANGED,
         )
     return Allow()

@@ -90,7 +90,10 @@ class Gateway:
             return listed.output.load(self._journal.state.calls[known.id].result)
         try:
             self._permitted(listed)
-            leave = await self._leaves.leave(body, proposal)
+            if known is not None and known.status == "unknown":
+                leave = self._leaves.again(proposal, known)
+            else:
+                leave = await self._leaves.leave(body, proposal)
         except CallRefused as refused:
             self._note_refused(body, listed, refused, proposal)
             raise
@@ -239,7 +242,7 @@ class Gateway:
         if tool.effect is Effect.READ:
             before = journal.state.read_at.get((proposal.place, body.attempt))
         call_id = before or journal.new_id("c")
-        key = self._key_of(proposal, leave)
+        key = leave.key or self._key_of(proposal, leave)
         deadline = journal.now() + micros(tool.timeout)
         body.claimed.add(call_id)
         intent = e.CallIntended(

@@ -40,6 +40,8 @@ class Leave:
     arguments: dict[str, Any]
     args: Raw
     approval: str | None = None
+    key: str | None = None
+    """Of a call that is made again: its own."""
     edited: bool = False
 
 
@@ -52,7 +54,9 @@ class Leaves:
         """Leave to make the call. Raises Denied; parks while a person has to decide."""
         names = self._journal.state.approvals_at.get(proposal.place, [])
         item = self._journal.state.items[names[-1]] if names else None
-        if item is None or item.consumed or item.status == "closed":
+        if item is None or item.status == "closed":
+            return await self._by_rules(body, proposal)
+        if item.consumed and not self._came_to_nothing(body, proposal, item):
             return await self._by_rules(body, proposal)
         match item.status:
             case "open":
@@ -63,6 +67,23 @@ class Leaves:
                 raise Denied(f"{proposal.tool.name} was not approved in time", why=item.reason, by="nobody")
             case _:
                 return await self._by_person(body, proposal, item)
+
+    def _came_to_nothing(self, body: Body, proposal: Proposal, item: ItemState) -> bool:
+        """An approval is used up by one act. Where that act surely did not happen, making it is no second
+        use."""
+        state, place = self._journal.state, proposal.place
+        call = state.calls.get(state.call_at.get(place) or state.read_at.get((place, body.attempt)) or "")
+        return call is not None and call.approval == item.id and call.status == "undone"
+
+    def again(self, proposal: Proposal, call: CallState) -> Leave:
+        """To make a call again whose outcome is unknown: it is the same call, so with the same arguments (as
+        a person edited them), key and approval, which its first intent used up. Raises Denied where the
+        rules of now refuse it."""
+        arguments = proposal.tool.parameters.load(call.args)
+        verdict = policy.check(proposal.tool, arguments, self._rules)
+        if isinstance(verdict, policy.Refuse):
+            raise Denied(f"{proposal.tool.name} is refused", why=verdict.reason, by=verdict.rule)
+        return Leave(arguments, call.args, approval=call.approval, key=call.key)
 
     async def _by_rules(self, body: Body, proposal: Proposal) -> Leave:
         verdict = policy.check(
@@ -129,8 +150,8 @@ class Leaves:
         raise body.park()
 
     async def _unclaimed(self, body: Body, proposal: Proposal) -> list[CallState]:
-        """Effects of earlier attempts that this body has not asked for. Branches that run side by side
-        get a few turns of the loop to ask for theirs first."""
+        """Effects of this step that were there when its body was entered and that the body has not asked for.
+        Branches that run side by side get a few turns of the loop to ask for theirs first."""
         if proposal.tool.effect is Effect.READ:
             return []
 
@@ -138,7 +159,7 @@ class Leaves:
             return [
                 call
                 for call in self._journal.state.effects_of(body.step)
-                if call.attempt < body.attempt and call.id not in body.claimed
+                if call.id in body.earlier and call.id not in body.claimed
             ]
 
         for _ in range(8):
