@@ -66,7 +66,8 @@ class Runtime:
     `store` is a URL. `concurrency` is how many runs this process holds in memory at once. `grants`
     narrows the workflow's grants; `models` replaces its models; `people` says who belongs to a group.
     `lease` is how many seconds this process may be silent before others may take its runs.
-    With `drive=False` it submits, decides and looks, and leaves the driving to others.
+    With `drive=False` it submits, decides and looks, and leaves the driving to others. `on_left` is told
+    of each run that leaves this process's hands: ended, waiting, or given back.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Runtime:
         park_after: float = 5.0,
         drive: bool = True,
         keyring: Keyring | None = None,
+        on_left: Callable[[str, RunState], None] | None = None,
     ) -> None:
         self.workflow = workflow
         self._url = store
@@ -99,6 +101,7 @@ class Runtime:
         self._park_after = park_after
         self._drive = drive
         self._keyring = keyring
+        self._on_left = on_left
         self._worker: Worker | None = None
         self._driving: asyncio.Task[None] | None = None
         self._waiters: dict[str, list[asyncio.Future[Drive | None]]] = {}
@@ -311,6 +314,8 @@ class Runtime:
         for waiter in self._waiters.get(run, ()):
             if not waiter.done():
                 waiter.set_result(drive)
+        if self._on_left is not None and not drive.journal.lost:
+            self._on_left(run, drive.state)
 
     def _driving_ended(self, driving: asyncio.Task[None]) -> None:
         """Whatever broke the worker reaches everybody who waits for one of its runs."""
