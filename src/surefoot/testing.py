@@ -163,7 +163,10 @@ class ManualClock:
 
     def call_at(self, at: int, act: Callable[[], None]) -> Timer:
         timer = _ManualTimer(act)
-        heapq.heappush(self._due, (at, next(self._count), timer))
+        if at <= self._now:  # due already: as with a real clock, at the loop's next turn
+            asyncio.get_running_loop().call_soon(lambda: None if timer.cancelled else act())
+        else:
+            heapq.heappush(self._due, (at, next(self._count), timer))
         return timer
 
     async def sleep_until(self, at: int) -> None:
