@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from surefoot.state.chain import GENESIS, event_hash, head_message
-from surefoot.state.sealing import Keyring
-from surefoot.state.store import RunRow, Store, StoredEvent
+from .chain import GENESIS, event_hash, head_message
+from .sealing import Keyring
+from .store import RunRow, Store, StoredEvent
 
 Problem = Literal["no_run", "gap", "changed", "cut_off", "signature", "kind", "start", "pruned_leftover"]
 

@@ -11,12 +11,12 @@ import sqlite3
 import time
 from copy import copy
 
-from surefoot.errors import SurefootError
-from surefoot.state.faults import explain, is_busy
-from surefoot.state.growth import Growth
-from surefoot.state.schema import PATIENCE
-from surefoot.state.store import StoreOptions
-from surefoot.state.transaction import Duty, Pending, Transaction
+from ..errors import SurefootError
+from .faults import explain, is_busy
+from .growth import Growth
+from .schema import PATIENCE
+from .store import StoreOptions
+from .transaction import Duty, Kind, Pending, Transaction
 
 
 class Locked(Exception):
@@ -30,7 +30,7 @@ class Committer:
         self._connection = connection
         self._options = options
         self._where = where
-        self._codes: dict[str, int] = {}
+        self._kinds: dict[str, Kind] = {}
         self._finishing = False
         self.commits = 0
         """Transactions that changed something."""
@@ -71,7 +71,7 @@ class Committer:
             self._begin(patient=patient)
             try:
                 before = connection.total_changes
-                transaction = Transaction(connection, self._options, self._options.now(), self._codes)
+                transaction = Transaction(connection, self._options, self._options.now(), self._kinds)
                 growth = Growth(transaction, batch)
                 stale = growth.write()
                 if stale:
@@ -104,7 +104,7 @@ class Committer:
                 raise
             if changed:
                 self.commits += 1
-            self._codes.update(transaction.new_kinds)
+            self._kinds.update(transaction.new_kinds)
             growth.settle()
             for call in transaction.after:
                 call()

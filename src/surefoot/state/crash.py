@@ -13,7 +13,7 @@ import signal
 from collections.abc import Mapping
 from typing import Literal
 
-from surefoot.errors import UsageError
+from ..errors import UsageError
 
 Moment = Literal["before", "after"]
 

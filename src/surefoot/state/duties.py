@@ -11,12 +11,12 @@ import platform
 from functools import partial
 from typing import Any
 
-from surefoot.errors import ItemClosed, ItemNotFound, RunNotFound
-from surefoot.state.chain import head_message
-from surefoot.state.locks import Locks
-from surefoot.state.queries import load
-from surefoot.state.store import Claimed, Lease, Pruned
-from surefoot.state.transaction import Duty, Transaction
+from ..errors import ItemClosed, ItemNotFound, RunNotFound
+from .chain import head_message
+from .locks import Locks
+from .queries import load
+from .store import Claimed, Lease, Pruned
+from .transaction import Duty, Transaction
 
 _SQL = load("leases")
 

@@ -11,21 +11,18 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from surefoot.errors import StaleLease, StoreError
-from surefoot.state.chain import GENESIS, event_hash, head_message
-from surefoot.state.queries import Shaped, load
-from surefoot.state.store import Append, Lease, NewRun, Record, RunChange, Submitted
-from surefoot.state.transaction import Pending, Transaction
-from surefoot.state.weighing import Scales
+from ..errors import StaleLease, StoreError
+from .chain import GENESIS, event_hash, head_message
+from .queries import Shaped, load
+from .store import Append, Lease, NewRun, Record, RunChange, Submitted
+from .transaction import Pending, Transaction
+from .weighing import Scales
 
 _SQL = load("journal")
 _EVENTS = Shaped(_SQL["append_events"], 8)
 _MOVE = Shaped(_SQL["move_heads"], 8)
 _CHANGE = Shaped(_SQL["change_runs"], 14)
 _SUBMIT = Shaped(_SQL["submit_runs"], 18)
-
-_NO_PROGRESS = frozenset({"run.claimed", "step.started"})
-"""Events that do not show that a claim came to anything."""
 
 
 class Tail:
@@ -113,21 +110,16 @@ class Growth:
         return set()
 
     def _extend(self, tail: Tail, row: int, records: tuple[Record, ...]) -> None:
-        """Chains the records on; the seven lines that run most often in the whole store."""
-        seq, head, run, code = tail.seq, tail.head, tail.run, self._transaction.code
+        """Chains the records on: the lines that run most often in the whole store."""
+        seq, head, run, kind_of = tail.seq, tail.head, tail.run, self._transaction.kind
         events = self._events
         for record in records:
             seq += 1
-            kind, at, version, view, sealed = (
-                record.kind,
-                record.at,
-                record.version,
-                record.view,
-                record.sealed,
-            )
-            head = event_hash(head, run, seq, at, kind.encode(), version, view.encode(), sealed)
-            events += (row, seq, at, code(kind), version, view, sealed, head)
-            if kind not in _NO_PROGRESS:
+            code, kind, progress = kind_of(record.kind)
+            at, version, view, sealed = record.at, record.version, record.view, record.sealed
+            head = event_hash(head, run, seq, at, kind, version, view.encode(), sealed)
+            events += (row, seq, at, code, version, view, sealed, head)
+            if progress:
                 tail.progress = True
         tail.seq, tail.head, tail.at = seq, head, records[-1].at
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, Protocol
 
-from surefoot.errors import StoreUnavailable
+from ..errors import StoreUnavailable
 
 Sign = Literal["alive", "dead", "unknown"]
 

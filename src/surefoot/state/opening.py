@@ -10,10 +10,10 @@ from urllib.parse import unquote
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
-from surefoot.errors import UsageError
-from surefoot.state.sealing import Keyring
-from surefoot.state.sqlite import SqliteStore
-from surefoot.state.store import Store, StoreOptions
+from ..errors import UsageError
+from .sealing import Keyring
+from .sqlite import SqliteStore
+from .store import Store, StoreOptions
 
 DEFAULT_STORE = "sqlite:///.surefoot/state.db"
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from sqlite3 import Connection
 from typing import Any, get_args
 
-from surefoot.state.queries import load
-from surefoot.state.store import (
+from .queries import load
+from .store import (
     DayRow,
     ItemRow,
     ItemStatus,

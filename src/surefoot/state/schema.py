@@ -12,9 +12,9 @@ import sqlite3
 import time
 from pathlib import Path
 
-from surefoot.errors import StoreUnavailable, StoreVersion
-from surefoot.state.faults import explain, is_busy
-from surefoot.state.queries import FOLDER
+from ..errors import StoreUnavailable, StoreVersion
+from .faults import explain, is_busy
+from .queries import FOLDER
 
 APPLICATION = 0x53464F54  # "SFOT": marks the file as ours
 PATIENCE = 10.0

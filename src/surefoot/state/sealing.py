@@ -21,8 +21,8 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from surefoot.errors import KeyUnavailable, StoreUnavailable
-from surefoot.state.locks import locked_file
+from ..errors import KeyUnavailable, StoreUnavailable
+from .locks import locked_file
 
 KEY_BYTES = 32
 _NONCE = 12

@@ -10,14 +10,14 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 
-from surefoot.errors import StoreError
-from surefoot.state import duties
-from surefoot.state.commit import Committer
-from surefoot.state.faults import Explained
-from surefoot.state.locks import FileLocks, LocalLocks, Locks
-from surefoot.state.reads import Reader
-from surefoot.state.schema import PATIENCE, connect, make_file, prepare
-from surefoot.state.store import (
+from ..errors import StoreError
+from . import duties
+from .commit import Committer
+from .faults import Explained
+from .locks import FileLocks, LocalLocks, Locks
+from .reads import Reader
+from .schema import PATIENCE, connect, make_file, prepare
+from .store import (
     Append,
     Claimed,
     DayRow,
@@ -34,8 +34,8 @@ from surefoot.state.store import (
     Submitted,
     WorkerRow,
 )
-from surefoot.state.transaction import Duty, Transaction
-from surefoot.state.writer import Writer
+from .transaction import Duty, Transaction
+from .writer import Writer
 
 PRUNE_AT_ONCE = 100
 """Runs whose journals one transaction deletes, so that no worker waits long for its turn."""

@@ -8,10 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from surefoot.state.queries import load
-from surefoot.state.store import Append, NewRun, StoreOptions
+from .queries import load
+from .store import Append, NewRun, StoreOptions
 
 _JOURNAL = load("journal")
+
+_NO_PROGRESS = frozenset({"run.claimed", "step.started"})
+"""Events that do not show that a claim came to anything."""
+
+Kind = tuple[int, bytes, bool]
+"""A kind of event: its code in the events table, its name in UTF-8, and whether it shows progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +56,10 @@ class Pending:
 class Transaction:
     """What the parts of one transaction share. `now` is its clock, read once the write lock is held."""
 
-    __slots__ = ("_codes", "after", "connection", "new_kinds", "now", "options", "pokes")
+    __slots__ = ("_kinds", "after", "connection", "new_kinds", "now", "options", "pokes")
 
     def __init__(
-        self, connection: sqlite3.Connection, options: StoreOptions, now: int, codes: dict[str, int]
+        self, connection: sqlite3.Connection, options: StoreOptions, now: int, kinds: dict[str, Kind]
     ) -> None:
         self.connection = connection
         self.options = options
@@ -61,18 +67,21 @@ class Transaction:
         self.pokes: list[str] = []
         self.after: list[Callable[[], None]] = []
         """Called once it is on disk."""
-        self._codes = codes
-        self.new_kinds: dict[str, int] = {}
+        self._kinds = kinds
+        self.new_kinds: dict[str, Kind] = {}
 
-    def code(self, kind: str) -> int:
-        """The number that stands for a kind in the events table."""
-        known = self._codes.get(kind) or self.new_kinds.get(kind)
-        if known is not None:
-            return known
-        for code, name in self.connection.execute(_JOURNAL["kinds"]).fetchall():
-            self.new_kinds[name] = code
-        if kind not in self.new_kinds:
-            added = self.connection.execute(_JOURNAL["add_kind"], (kind,)).lastrowid
-            assert added is not None
-            self.new_kinds[kind] = added
-        return self.new_kinds[kind]
+    def kind(self, name: str) -> Kind:
+        return self._kinds.get(name) or self.new_kinds.get(name) or self._look_up(name)
+
+    def _look_up(self, name: str) -> Kind:
+        for code, known in self.connection.execute(_JOURNAL["kinds"]).fetchall():
+            self.new_kinds[known] = _kind(code, known)
+        if name not in self.new_kinds:
+            code = self.connection.execute(_JOURNAL["add_kind"], (name,)).lastrowid
+            assert code is not None
+            self.new_kinds[name] = _kind(code, name)
+        return self.new_kinds[name]
+
+
+def _kind(code: int, name: str) -> Kind:
+    return code, name.encode(), name not in _NO_PROGRESS

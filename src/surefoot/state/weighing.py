@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 
-from surefoot.errors import BudgetExceeded, ItemClosed, ItemNotFound, StoreError, SurefootError
-from surefoot.state.queries import load
-from surefoot.state.store import Append, DayCharge
-from surefoot.state.transaction import Pending, Transaction
+from ..errors import BudgetExceeded, ItemClosed, ItemNotFound, StoreError, SurefootError
+from .queries import load
+from .store import Append, DayCharge
+from .transaction import Pending, Transaction
 
 _SQL = load("journal")
 

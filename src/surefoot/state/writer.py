@@ -16,9 +16,9 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any, Literal
 
-from surefoot.state.commit import Committer, Locked
-from surefoot.state.store import Append, NewRun
-from surefoot.state.transaction import Duty, Pending
+from .commit import Committer, Locked
+from .store import Append, NewRun
+from .transaction import Duty, Pending
 
 INLINE_BELOW = 0.002
 """Seconds: the loop commits by itself while commits take less than this on average."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 
-from surefoot.state.conformance import inbox, journals, leases, upkeep
-from surefoot.state.conformance.rig import Rig
+from . import inbox, journals, leases, upkeep
+from .rig import Rig
 
 Promise = Callable[[Rig], Awaitable[None]]
 

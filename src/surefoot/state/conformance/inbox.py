@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from surefoot.state.conformance.rig import SECOND, Rig, claim_one, outcomes, refused
-from surefoot.state.store import CloseItem, DayCharge, RunChange, Store
+from ..store import CloseItem, DayCharge, RunChange, Store
+from .rig import SECOND, Rig, claim_one, outcomes, refused
 
 DAY = "2027-01-15"
 

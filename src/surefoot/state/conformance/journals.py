@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from surefoot.state.audit import verify
-from surefoot.state.conformance.rig import Rig, outcomes, refused
-from surefoot.state.store import Append, Record, RunChange, RunFilter
+from ..audit import verify
+from ..store import Append, Record, RunChange, RunFilter
+from .rig import Rig, outcomes, refused
 
 
 async def an_append_that_returned_is_seen_by_everybody(rig: Rig) -> None:

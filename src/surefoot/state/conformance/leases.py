@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from surefoot.state.conformance.rig import SECOND, Rig, claim_one, outcomes, refused
-from surefoot.state.store import DayCharge, RunChange
+from ..store import DayCharge, RunChange
+from .rig import SECOND, Rig, claim_one, outcomes, refused
 
 
 async def a_run_is_held_by_one_worker(rig: Rig) -> None:

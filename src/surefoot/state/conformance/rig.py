@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any
 
-from surefoot.errors import SurefootError
-from surefoot.state.opening import make_store
-from surefoot.state.sealing import Keyring
-from surefoot.state.store import Append, Claimed, Lease, NewItem, NewRun, Record, RunChange, Store
+from ...errors import SurefootError
+from ..opening import make_store
+from ..sealing import Keyring
+from ..store import Append, Claimed, Lease, NewItem, NewRun, Record, RunChange, Store
 
 SECOND = 1_000_000
 START = 1_800_000_000 * SECOND

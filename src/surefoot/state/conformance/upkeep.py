@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from surefoot.state.audit import verify
-from surefoot.state.conformance.rig import Rig, claim_one
-from surefoot.state.store import RunChange
+from ..audit import verify
+from ..store import RunChange
+from .rig import Rig, claim_one
 
 
 async def pruning_deletes_old_journals_and_keeps_how_they_ended(rig: Rig) -> None:

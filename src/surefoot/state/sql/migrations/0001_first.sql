@@ -7,13 +7,14 @@ CREATE TABLE kinds (
 
 -- The catalogue at the time of this migration; a kind that is not here gets the next free code when first appended.
 INSERT INTO kinds (code, name) VALUES
-  (1, 'run.submitted'), (2, 'run.claimed'), (3, 'run.finished'), (4, 'run.cancelled'), (5, 'run.retried'),
+  (1, 'run.submitted'), (2, 'run.claimed'), (3, 'run.finished'), (4, 'run.cancelling'), (5, 'run.retried'),
   (6, 'step.started'), (7, 'step.finished'), (8, 'step.failed'),
   (9, 'call.refused'), (10, 'call.intended'), (11, 'call.returned'), (12, 'call.failed'), (13, 'call.unknown'),
   (14, 'call.settled'),
-  (15, 'ask.reserved'), (16, 'ask.answered'), (17, 'ask.rejected'), (18, 'ask.failed'),
-  (19, 'approval.requested'), (20, 'approval.decided'), (21, 'approval.expired'),
-  (22, 'private.revealed'), (23, 'timer.set'), (24, 'timer.fired'), (25, 'review.opened'), (26, 'review.resolved');
+  (15, 'ask.reserved'), (16, 'ask.answered'), (17, 'ask.rejected'), (18, 'ask.failed'), (19, 'ask.repaired'),
+  (20, 'approval.requested'), (21, 'approval.decided'), (22, 'approval.expired'),
+  (23, 'private.revealed'), (24, 'timer.set'), (25, 'timer.fired'), (26, 'value.drawn'),
+  (27, 'review.opened'), (28, 'review.resolved');
 
 -- One row per run: where its chain ends, who holds it, and what lists show of it.
 CREATE TABLE runs (
