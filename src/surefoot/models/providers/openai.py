@@ -67,6 +67,7 @@ class OpenAIModel(SdkModel):
         options = take_options(name, settings.options, OPTIONS)
         hosted = self.base_url.startswith("https://api.openai.com/")
         self.output: str = options.get("output", "json_schema")
+        self.shows_shape = True
         self.prompts_tools: bool = options.get("tools", "native") == "prompt"
         self.limit: str = options.get("limit", "max_completion_tokens" if hosted else "max_tokens")
         self.temperature: float | None = options.get("temperature")
@@ -132,7 +133,7 @@ class OpenAIModel(SdkModel):
         fitted = self._fitted(sent)
         match self.output:
             case "grammar":
-                shown = "" if told else prompted.shape(schema)
+                shown = prompted.shape(schema) if self.shows_shape and not told else ""
                 grammar = _llguidance(fitted.schema if fitted else {"type": "object"})
                 return _with(instructions, shown), {"grammar": grammar}
             case "json_schema" if fitted is not None:
