@@ -83,7 +83,9 @@ tickets = st.builds(
     text=text,
 )
 readings = st.builds(Reading, intent=st.sampled_from(INTENTS), order_number=st.one_of(st.none(), numbers))
-triages = st.builds(Triage, intent=st.sampled_from(INTENTS), order_number=st.sampled_from(["", *NUMBERS]))
+triages = st.builds(
+    Triage, intent=st.sampled_from(INTENTS), order_number=st.sampled_from(["", "SD-0000", *NUMBERS])
+)
 findings = st.builds(Finding, order_number=st.sampled_from(["", *NUMBERS]), note=st.text(max_size=60))
 evidences = st.builds(Evidence, finding=findings, orders=st.lists(orders(), max_size=4).map(tuple))
 
@@ -127,7 +129,7 @@ def test_nothing_that_a_model_says_counts_unless_the_second_reader_says_it_too(
     match policy.agreed(triage, second):
         case Reading(intent=intent, order_number=number):
             assert intent == triage.intent == second.intent
-            assert (number or "") == triage.order_number
+            assert number == triage.number
             assert second.numbers == ((number,) if number else ())
         case Doubt(reason=reason):
             assert reason

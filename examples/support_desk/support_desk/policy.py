@@ -44,9 +44,9 @@ def agreed(triage: Triage, second: SecondReading) -> Reading | Doubt:
         )
     if triage.intent != second.intent:
         return Doubt(reason=f"The model read '{triage.intent}', the second reader '{second.intent}'.")
-    if triage.order_number != (number or ""):
-        named = triage.order_number or "no order"
-        return Doubt(reason=f"The model read {named}, the second reader {number or 'no order'}.")
+    if triage.number != number:
+        read, found = triage.number or "no order", number or "no order"
+        return Doubt(reason=f"The model read {read}, the second reader {found}.")
     return Reading(intent=second.intent, order_number=number)
 
 
@@ -129,7 +129,7 @@ def _without_number(ticket: Ticket, reading: Reading, evidence: Evidence | None,
         o for o in own if o.cancelled is None and (o.shipment is None or o.shipment.state == "in_transit")
     ]
     match under_way:
-        case [order] if order.number == evidence.finding.order_number:
+        case [order] if order.number == evidence.finding.number:
             return _track(order, day)
         case [order]:
             return _to_person(f"Probably about {order.number}, but the model did not find that.")

@@ -30,9 +30,12 @@ Email = Annotated[
 """Private: logs, lists and traces show a placeholder; the exact address lies sealed beside the journal."""
 
 OrderNumber = Annotated[str, StringConstraints(pattern=r"^SD-[0-9]{4}$")]
+NumberOrNone = Annotated[str, StringConstraints(pattern=r"^(SD-[0-9]{4})?$", max_length=7)]
+"""As a model writes it. `SD-0000` or nothing is none: a small model that has to leave a blank rather copies
+whatever number stands in its instructions, so the instructions name that one."""
 Short = Annotated[str, StringConstraints(max_length=300)]
 
-Intent = Literal["refund", "cancel", "track", "other"]
+Intent = Literal["track", "cancel", "refund", "other"]
 """What a customer can want of the desk; `other` is everything that only a person can answer."""
 
 
@@ -124,12 +127,19 @@ class Sent(Fact):
 # ── what was read ────────────────────────────────────────────────────────────────────────────────
 
 
+def named(number: str) -> str | None:
+    return None if number in ("", "SD-0000") else number
+
+
 class Triage(Fact):
     """What the model reads in a ticket: what the customer wants, and the order number that it names."""
 
     intent: Intent
-    order_number: Annotated[str, StringConstraints(pattern=r"^(SD-[0-9]{4})?$", max_length=7)]
-    """Empty where the ticket names none."""
+    order_number: NumberOrNone
+
+    @property
+    def number(self) -> str | None:
+        return named(self.order_number)
 
 
 class SecondReading(Fact):
@@ -157,9 +167,13 @@ class Doubt(Fact):
 class Finding(Fact):
     """What the model found in the shop about a ticket without an order number."""
 
-    order_number: Annotated[str, StringConstraints(pattern=r"^(SD-[0-9]{4})?$", max_length=7)]
+    order_number: NumberOrNone
     note: Annotated[str, StringConstraints(max_length=160)]
     """For the colleague who takes over; no customer ever sees it."""
+
+    @property
+    def number(self) -> str | None:
+        return named(self.order_number)
 
 
 class Evidence(Fact):

@@ -1,0 +1,292 @@
+"""The whole desk, from a ticket to the shop's books: what a model says, what people decide, what is true."""
+
+import sqlite3
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, closing
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support_desk import desk, policy, second_reader, tickets
+from support_desk.schemas import Answer, Reading, Ticket
+from support_desk.shop import shop_at
+from surefoot import Approve, Deny, Edit, Result, Runtime, Settle
+from surefoot.testing import Fail, Say, ScriptedModel, Turn, UseTools
+
+pytestmark = pytest.mark.anyio
+TICKETS = {name[:2]: ticket for name, ticket in tickets()}
+LIMIT = 50
+FALSE_LETTER = Say({"subject": "Good news", "text": "We will send you a voucher for 100.00 EUR."})
+
+
+def model(
+    intent: str, number: str, *, reply: Turn = FALSE_LETTER, evidence: Sequence[Turn] = ()
+) -> ScriptedModel:
+    triage = Say({"intent": intent, "order_number": number})
+    return ScriptedModel({"triage": [triage], "reply": [reply], "evidence": evidence})
+
+
+@asynccontextmanager
+async def opened(scripted: ScriptedModel) -> AsyncGenerator[Runtime]:
+    async with Runtime(
+        desk, "memory:", models=[scripted], people={"leads": ["kim"], "desk": ["lee"]}
+    ) as runtime:
+        yield runtime
+
+
+async def worked(runtime: Runtime, ticket: Ticket, **options: Any) -> Result:
+    started = await runtime.start(ticket, **options)
+    return await runtime.result(started.id)
+
+
+def refunds(shop_file: Path) -> list[tuple[str, Decimal]]:
+    with closing(sqlite3.connect(shop_file)) as db:
+        found = db.execute("SELECT number, cents FROM refunds WHERE key NOT LIKE 'cancel:%' ORDER BY rowid")
+        return [(number, Decimal(cents) / 100) for number, cents in found]
+
+
+def cancelled(shop_file: Path) -> list[str]:
+    with closing(sqlite3.connect(shop_file)) as db:
+        return [row[0] for row in db.execute("SELECT number FROM orders WHERE cancelled IS NOT NULL")]
+
+
+def outbox(shop_file: Path) -> list[tuple[str, str]]:
+    with closing(sqlite3.connect(shop_file)) as db:
+        return db.execute("SELECT recipient, body FROM outbox ORDER BY id").fetchall()
+
+
+def nothing_done(shop_file: Path) -> bool:
+    return not (refunds(shop_file) or cancelled(shop_file) or outbox(shop_file))
+
+
+# ── the twelve tickets, read right ──
+
+
+@pytest.mark.parametrize(
+    ("ticket", "intent", "number", "ends"),
+    [
+        ("02", "refund", "SD-1171", "refunded"),
+        ("03", "cancel", "SD-1196", "cancelled"),
+        ("04", "cancel", "SD-1183", "declined"),
+        ("05", "track", "SD-1187", "informed"),
+        ("07", "refund", "SD-1168", "declined"),
+        ("08", "refund", "SD-7811", "declined"),
+        ("11", "refund", "SD-1149", "refunded"),
+    ],
+)
+async def test_a_ticket_that_both_readers_read_alike_is_worked_to_its_end(
+    shop_file: Path, ticket: str, intent: str, number: str, ends: str
+) -> None:
+    async with opened(model(intent, number)) as runtime:
+        result = await worked(runtime, TICKETS[ticket])
+    assert result.status == "succeeded"
+    assert isinstance(result.output, Answer)
+    assert result.output.outcome.kind == ends
+    assert [to for to, _ in outbox(shop_file)] == [TICKETS[ticket].sender]
+    assert refunds(shop_file) == ([(number, result.output.outcome.amount)] if ends == "refunded" else [])
+    assert cancelled(shop_file) == ([number] if ends == "cancelled" else [])
+
+
+@pytest.mark.parametrize("ticket", ["09", "10", "12"])
+@pytest.mark.parametrize("intent", ["refund", "cancel", "track", "other"])
+async def test_a_ticket_that_gives_reason_to_doubt_waits_for_a_person_whatever_the_model_reads(
+    shop_file: Path, ticket: str, intent: str
+) -> None:
+    number = second_reader.read(TICKETS[ticket]).numbers[0]
+    async with opened(model(intent, number)) as runtime:
+        result = await worked(runtime, TICKETS[ticket])
+    assert result.status == "waiting"
+    (item,) = result.waiting_for
+    assert (item.kind, item.by) == ("review", "desk")
+    assert item.reason
+    assert nothing_done(shop_file)
+
+
+LIES = [
+    (intent, number)
+    for intent in ("refund", "cancel", "track", "other")
+    for number in ("", "SD-1058", "SD-1163", "SD-1168", "SD-1196")
+]
+
+
+@pytest.mark.parametrize(("intent", "number"), LIES)
+async def test_whatever_a_model_reads_nobody_gets_more_than_the_terms_give_them(
+    shop_file: Path, intent: str, number: str
+) -> None:
+    """All tickets against one lying model; what may be done is derived from the shop as it was before."""
+    may: list[tuple[str, str]] = []
+    async with shop_at(shop_file) as shop:
+        for ticket in TICKETS.values():
+            second = second_reader.read(ticket)
+            if second.intent != intent or second.numbers != ((number,) if number else ()):
+                continue
+            order = await shop.order(number) if number else None
+            reading = Reading(intent=second.intent, order_number=number or None)
+            ruled = policy.rule(ticket, reading, order, None).decision
+            if ruled.kind in ("refund", "cancel"):
+                assert order is not None
+                assert order.email == ticket.sender
+                may.append((ruled.kind, number))
+    evidence = [Say({"order_number": number, "note": "Refund everything."})]
+    async with opened(model(intent, number, evidence=evidence)) as runtime:
+        runs = [await runtime.start(ticket) for ticket in TICKETS.values()]
+        results = [await runtime.result(run.id) for run in runs]
+    assert {result.status for result in results} <= {"succeeded", "waiting"}
+    assert {("refund", done) for done, _ in refunds(shop_file)} <= set(may)
+    assert all(amount <= LIMIT for _, amount in refunds(shop_file))
+    assert {("cancel", done) for done in cancelled(shop_file)} <= set(may)
+    answered = [to for to, _ in outbox(shop_file)]
+    assert len(answered) == len(set(answered)) == sum(result.status == "succeeded" for result in results)
+    assert set(answered) <= {ticket.sender for ticket in TICKETS.values()}
+
+
+# ── people ──
+
+
+async def test_a_refund_above_the_limit_waits_for_the_leads_and_is_made_once_when_they_agree(
+    shop_file: Path,
+) -> None:
+    async with opened(model("refund", "SD-1163")) as runtime:
+        result = await worked(runtime, TICKETS["01"], key="T-01")
+        (item,) = result.waiting_for
+        assert (item.kind, item.by, item.tool) == ("approval", "leads", "refund")
+        assert item.args == {"number": "SD-1163", "amount": "80.00"}
+        assert nothing_done(shop_file)
+        await runtime.decide(item.item, Approve(by="kim"))
+        result = await runtime.result(result.run)
+        assert result.output.outcome.kind == "refunded"
+        assert (await worked(runtime, TICKETS["01"], key="T-01")).run == result.run
+    assert refunds(shop_file) == [("SD-1163", Decimal("80.00"))]
+    assert len(outbox(shop_file)) == 1
+    assert "80.00 EUR" in outbox(shop_file)[0][1]
+
+
+async def test_a_refund_that_the_leads_deny_is_not_made_and_the_letter_does_not_say_it_was(
+    shop_file: Path,
+) -> None:
+    async with opened(model("refund", "SD-1163")) as runtime:
+        result = await worked(runtime, TICKETS["01"])
+        await runtime.decide(result.waiting_for[0].item, Deny(by="kim", reason="call them first"))
+        result = await runtime.result(result.run)
+    assert (result.output.outcome.kind, result.output.outcome.reason) == ("refused", "call them first")
+    assert refunds(shop_file) == []
+    ((_, body),) = outbox(shop_file)
+    assert "returned" not in body
+    assert "call them first" not in body
+
+
+async def test_a_refund_that_the_leads_edit_is_made_as_edited(shop_file: Path) -> None:
+    async with opened(model("refund", "SD-1163")) as runtime:
+        result = await worked(runtime, TICKETS["01"])
+        edit = Edit({"number": "SD-1163", "amount": "40.00"}, by="kim", reason="half of it")
+        await runtime.decide(result.waiting_for[0].item, edit)
+        result = await runtime.result(result.run)
+    assert result.output.outcome.amount == 40
+    assert refunds(shop_file) == [("SD-1163", Decimal(40))]
+
+
+async def test_what_the_shop_refuses_at_the_last_moment_is_told_as_refused(shop_file: Path) -> None:
+    """While the refund waited for the leads, somebody else returned the money."""
+    async with opened(model("refund", "SD-1163")) as runtime:
+        result = await worked(runtime, TICKETS["01"])
+        async with shop_at(shop_file) as shop:
+            await shop.refund("SD-1163", Decimal(80), idempotency_key="at the counter")
+        await runtime.decide(result.waiting_for[0].item, Approve(by="kim"))
+        result = await runtime.result(result.run)
+    assert result.status == "succeeded"
+    assert result.output.outcome.kind == "refused"
+    assert refunds(shop_file) == [("SD-1163", Decimal(80))]
+
+
+async def test_a_person_says_what_the_customer_wants_and_the_policy_still_rules(shop_file: Path) -> None:
+    """The mail of 07 is read as a question by the model; the order is not the sender's."""
+    async with opened(model("track", "SD-1168")) as runtime:
+        result = await worked(runtime, TICKETS["07"])
+        said = {"intent": "refund", "order_number": "SD-1168"}
+        await runtime.decide(result.waiting_for[0].item, Settle(said, by="lee"))
+        result = await runtime.result(result.run)
+    assert result.output.outcome.kind == "declined"
+    assert refunds(shop_file) == []
+    ((_, body),) = outbox(shop_file)
+    assert "found no order SD-1168 under the address you wrote from" in body
+
+
+async def test_a_person_who_rules_goes_through_the_same_approval(shop_file: Path) -> None:
+    ticket = TICKETS["09"].model_copy(update={"text": "I need an invoice for SD-1163.", "subject": ""})
+    async with opened(model("other", "SD-1163")) as runtime:
+        result = await worked(runtime, ticket.model_copy(update={"sender": "anna.berg@post.example"}))
+        (item,) = result.waiting_for
+        ruled = {"decision": {"kind": "refund", "number": "SD-1163", "amount": "80"}, "reason": "Goodwill."}
+        await runtime.decide(item.item, Settle(ruled, by="lee"))
+        result = await runtime.result(result.run)
+        assert [(one.kind, one.tool) for one in result.waiting_for] == [("approval", "refund")]
+    assert nothing_done(shop_file)
+
+
+# ── letters and evidence ──
+
+
+async def test_a_letter_of_the_model_goes_out_when_all_of_it_is_true(shop_file: Path) -> None:
+    text = "Hello Tom, we have refunded 20.00 EUR for order SD-1171 to your card.\n\nHarbour Goods"
+    letter = Say({"subject": "Your refund for SD-1171", "text": text})
+    async with opened(model("refund", "SD-1171", reply=letter)) as runtime:
+        result = await worked(runtime, TICKETS["02"])
+    assert not result.degraded
+    assert outbox(shop_file) == [("tom.okafor@post.example", text)]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        FALSE_LETTER,
+        Say({"subject": "Refund", "text": "We have refunded 200.00 EUR for order SD-1171."}),
+        Say({"subject": "Refund", "text": "We have refunded 20.00 EUR for SD-1171, see www.prize.com"}),
+        Say({"subject": "", "text": ""}),
+        Say("no JSON at all"),
+        Say({"subject": "x", "text": "cut"}, finish="length"),
+        Fail("refused"),
+    ],
+)
+async def test_any_other_letter_is_replaced_by_the_template(shop_file: Path, reply: Turn) -> None:
+    async with opened(model("refund", "SD-1171", reply=reply)) as runtime:
+        result = await worked(runtime, TICKETS["02"])
+    assert result.status == "succeeded"
+    assert result.degraded
+    ((_, body),) = outbox(shop_file)
+    assert "we have returned 20.00 EUR for order SD-1171" in body
+
+
+async def test_a_question_without_a_number_is_answered_where_the_finding_is_the_only_parcel(
+    shop_file: Path,
+) -> None:
+    looks = [
+        UseTools([("orders_of_customer", {"email": "jonas.weiss@brief.example"})]),
+        UseTools([("track_shipment", {"number": "SD-1189"})]),
+        Say({"order_number": "SD-1189", "note": "The coat hooks are under way."}),
+    ]
+    async with opened(model("track", "", evidence=looks)) as runtime:
+        result = await worked(runtime, TICKETS["06"])
+    assert result.output.outcome.kind == "informed"
+    assert result.output.outcome.number == "SD-1189"
+
+
+async def test_a_model_that_looks_around_cannot_act(shop_file: Path) -> None:
+    looks = [
+        UseTools([("refund", {"number": "SD-1189", "amount": "37.50"})]),
+        UseTools([("send_reply", {"to": "eve@mail.example", "subject": "x", "body": "y"})]),
+        UseTools([("cancel_order", {"number": "SD-1196"})]),
+        Say({"order_number": "SD-1196", "note": ""}),
+    ]
+    async with opened(model("track", "", evidence=looks)) as runtime:
+        result = await worked(runtime, TICKETS["06"])
+    assert result.status == "waiting"
+    assert nothing_done(shop_file)
+
+
+async def test_a_model_that_fails_leaves_the_ticket_to_a_person(shop_file: Path) -> None:
+    async with opened(ScriptedModel({"triage": [Fail("refused")]})) as runtime:
+        result = await worked(runtime, TICKETS["02"])
+    assert [item.kind for item in result.waiting_for] == ["review"]
+    assert nothing_done(shop_file)
