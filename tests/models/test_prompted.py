@@ -9,6 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from surefoot.core.model import Message, ModelAnswer, ProposedCall
+from surefoot.errors import ModelRefused
 from surefoot.models.providers.prompted import read, shape, with_tools_in_words
 from wire import WireServer
 
@@ -112,6 +113,30 @@ def test_a_schema_is_told_in_a_few_words() -> None:
         'Reply with JSON: {"intent": "cancel" or "refund" or "tracking" or "other", "number": text or null, '
         '"lines": [{"article": text, "count": number}, ...]}'
     )
+
+
+@pytest.mark.anyio
+async def test_a_llama_server_that_would_drop_the_tools_is_found_out(wire: WireServer) -> None:
+    wire.server, wire.knows_tools = "llama.cpp", False
+    model = wired(wire, "openai", "ok")
+    assert (await model.request(ask())).finish == "stop"
+    with pytest.raises(ModelRefused, match="drops tools") as caught:
+        await model.request(REQUEST)
+    assert "'prompt'" in caught.value.remedy
+    await model.close()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("says", [True, None])
+async def test_a_llama_server_that_knows_tools_or_does_not_say_is_asked_once(
+    wire: WireServer, says: bool | None
+) -> None:
+    wire.server, wire.knows_tools = "llama.cpp", says
+    model = wired(wire, "openai", "tools")
+    assert (await model.request(REQUEST)).calls
+    wire.knows_tools = False
+    assert (await model.request(REQUEST)).calls
+    await model.close()
 
 
 @pytest.mark.anyio

@@ -32,13 +32,15 @@ class WireServer:
     """`with WireServer() as wire:`; `wire.openai` and `wire.anthropic` are base URLs.
 
     `scenarios` come first, in order; `received` is every request that was read. `release` lets answers go
-    that a scenario holds back; `arrived` is set once a request was read.
+    that a scenario holds back; `arrived` is set once a request was read. `server` is the name that it gives
+    in its answers, and `knows_tools` what it says of its chat template, as llama.cpp does (None: it does not say).
     """
 
     def __init__(self) -> None:
         self.scenarios: deque[str] = deque()
         self.received: list[Received] = []
-        self.connections = 0
+        self.server = ""
+        self.knows_tools: bool | None = True
         self.release = threading.Event()
         self.arrived = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
@@ -72,10 +74,6 @@ class WireServer:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def setup(self) -> None:
-        super().setup()
-        self.wire.connections += 1
-
     @property
     def wire(self) -> WireServer:
         found: WireServer = self.server.wire  # type: ignore[attr-defined]
@@ -83,6 +81,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         pass
+
+    def do_GET(self) -> None:
+        """What llama.cpp tells of itself at /props."""
+        if self.wire.knows_tools is None:
+            self._send(404, b"{}")
+            return
+        self._send(
+            200, json.dumps({"chat_template_caps": {"supports_tools": self.wire.knows_tools}}).encode()
+        )
 
     def do_POST(self) -> None:
         size = int(self.headers["Content-Length"])
@@ -172,7 +179,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _head(self, status: int, size: int, headers: dict[str, str]) -> None:
         self.send_response_only(status)
-        for name, value in {"Content-Type": "application/json", **headers}.items():
+        named = {"Server": self.wire.server} if self.wire.server else {}
+        for name, value in {"Content-Type": "application/json", **named, **headers}.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(size))
         self.end_headers()

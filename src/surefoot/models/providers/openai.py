@@ -7,7 +7,7 @@ Servers differ in what they can do, so what is sent is a matter of options (`Mod
                  "none" (the schema stands in the instructions, and only we check)
     tools        "native" (default), or "prompt": tools stand in the instructions, and a call is an answer
                  of a certain shape. For servers whose chat template knows no tools: llama.cpp drops them
-                 in silence there (ggml-org/llama.cpp #27129)
+                 in silence there (ggml-org/llama.cpp #27129), so its servers are asked whether theirs does
     limit        the name of the field for the most tokens: "max_completion_tokens" (default at OpenAI) or
                  "max_tokens" (default elsewhere)
     temperature  sent only where given: reasoning models refuse it
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 from ...core.jsons import dumps
 from ...core.model import (
@@ -29,7 +30,7 @@ from ...core.model import (
     ProposedCall,
     Tokens,
 )
-from ...errors import DefinitionError
+from ...errors import DefinitionError, ModelRefused
 from . import failures, prompted
 from .schemas import GRAMMAR, STRICT, Fitted, Schema, fit
 from .sdk import SdkModel, clean, count, take_options
@@ -68,6 +69,7 @@ class OpenAIModel(SdkModel):
         hosted = self.base_url.startswith("https://api.openai.com/")
         self.output: str = options.get("output", "json_schema")
         self.shows_shape = True
+        self._tools_arrive = False
         self.prompts_tools: bool = options.get("tools", "native") == "prompt"
         self.limit: str = options.get("limit", "max_completion_tokens" if hosted else "max_tokens")
         self.temperature: float | None = options.get("temperature")
@@ -163,7 +165,27 @@ class OpenAIModel(SdkModel):
         raw = await client.chat.completions.with_raw_response.create(
             **known, extra_body=more or None, timeout=timeout
         )
-        return raw.http_response
+        response = raw.http_response
+        if "tools" in body and not self._tools_arrive and response.headers.get("server") == "llama.cpp":
+            await self._check_template(client)
+        self._tools_arrive = self._tools_arrive or "tools" in body
+        return response
+
+    async def _check_template(self, client: Any) -> None:
+        """Raises ModelRefused where a llama.cpp server says that its template knows no tools."""
+        where = urlsplit(self.base_url)._replace(path="/props", query="").geturl()
+        try:
+            properties = await client.get(where, cast_to=object, options={"timeout": 5.0})
+        except Exception:  # noqa: BLE001  an older server that does not tell: the answer stands
+            return
+        capable = properties.get("chat_template_caps", {}) if isinstance(properties, dict) else {}
+        if capable.get("supports_tools") is False:
+            raise ModelRefused(
+                f"{self.name}: this server drops tools in silence",
+                why="its model's chat template knows none (llama.cpp's /props says so)",
+                remedy="Set the provider's option tools to 'prompt': they are then told in words.",
+                charged=True,
+            )
 
     # ── in ───────────────────────────────────────────────────────────────────────────────────────
 

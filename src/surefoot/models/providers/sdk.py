@@ -132,6 +132,8 @@ class SdkModel(ABC):
                 response = await self.post(client, body, self._timeout(request.timeout))
         except TimeoutError:
             raise failures.timed_out(self.name) from None
+        except ModelError:
+            raise
         except Exception as error:  # noqa: BLE001  every way in which an SDK fails becomes one of our two errors
             # `from None`: the SDK's errors print whole response bodies.
             raise failures.from_exception(error, self.name, self.settings.api_key) from None
