@@ -76,12 +76,17 @@ def test_only_the_one_that_was_meant_is_replaced(child: Child) -> None:
     assert child.ready() == second
 
 
-def test_it_gets_its_key_on_standard_input_alone(child: Child) -> None:
+def test_it_gets_its_key_on_standard_input_alone_and_sees_no_other(
+    child: Child, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-somebody")
     address = child.address()
     if not Path("/proc").is_dir():
         pytest.skip("reads /proc")
     for place in ("cmdline", "environ"):
-        assert address.key.encode() not in Path(f"/proc/{address.pid}/{place}").read_bytes()
+        seen = Path(f"/proc/{address.pid}/{place}").read_bytes()
+        assert address.key.encode() not in seen
+        assert b"sk-of-somebody" not in seen
 
 
 @pytest.mark.parametrize(

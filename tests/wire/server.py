@@ -31,9 +31,9 @@ class Received:
 class WireServer:
     """`with WireServer() as wire:`; `wire.openai` and `wire.anthropic` are base URLs.
 
-    `scenarios` come first, in order; `received` is every request that was read. `release` lets answers go
-    that a scenario holds back; `arrived` is set once a request was read. `server` is the name that it gives
-    in its answers, and `knows_tools` what it says of its chat template, as llama.cpp does (None: it does not say).
+    `scenarios` come first, in order; `received` is every request that was read, and `arrived` is set by the
+    first. `release` lets answers go that a scenario holds back. `server` is the name that it gives in its
+    answers, and `knows_tools` what it says of its chat template, as llama.cpp does (None: it does not say).
     """
 
     def __init__(self) -> None:

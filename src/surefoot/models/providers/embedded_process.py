@@ -98,6 +98,7 @@ class Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
+            env=_environment(),
             text=True,
             start_new_session=True,
         )
@@ -183,6 +184,13 @@ class Child:
         if self._log is not None:
             self._log.close()
             self._log = None
+
+
+def _environment() -> dict[str, str]:
+    """What native code needs of ours to be found and to run: no key, no token."""
+    kept = ("PATH", "HOME", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "VIRTUAL_ENV")
+    prefixes = ("PYTHON", "LD_", "DYLD_", "LC_", "OMP_")
+    return {name: value for name, value in os.environ.items() if name in kept or name.startswith(prefixes)}
 
 
 def _close(pipe: IO[str]) -> None:

@@ -59,7 +59,7 @@ def missing_runtime() -> str | None:
     for package in ("xllamacpp", "openai"):
         if find_spec(package) is None:
             return f"the package {package} is not installed"
-    if sys.platform == "linux" and "musl" in (sys.implementation._multiarch or ""):
+    if sys.platform == "linux" and "musl" in getattr(sys.implementation, "_multiarch", ""):
         return "xllamacpp has no build for musl"
     return None
 
