@@ -1,0 +1,119 @@
+"""Times, durations, money and calls, as people read them and as JSON has them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from ..core.clock import MICROS, micros
+from ..core.jsons import dumps
+from ..errors import UsageError
+from ..settings import DEFAULT_STORE, Settings
+from .output import Style, clean, one_line
+
+STATUS_STYLES: dict[str, Style] = {
+    "succeeded": "good",
+    "ok": "good",
+    "returned": "good",
+    "answered": "good",
+    "finished": "good",
+    "failed": "bad",
+    "unknown": "bad",
+    "refused": "warn",
+    "waiting": "warn",
+    "open": "warn",
+    "cancelled": "dim",
+}
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def iso(at: int | None) -> str | None:
+    """UTC, to the microsecond; of microseconds since the epoch."""
+    if at is None:
+        return None
+    return datetime.fromtimestamp(at / MICROS, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def clock_time(at: int | None) -> str:
+    """Local, to the second."""
+    return (
+        "" if at is None else datetime.fromtimestamp(at / MICROS).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    )
+
+
+def ago(at: int, now: int) -> str:
+    return f"{duration(max(now - at, 0) / 1000)} ago"
+
+
+def until(at: int, now: int) -> str:
+    return f"in {duration((at - now) / 1000)}" if at > now else f"{duration((now - at) / 1000)} ago"
+
+
+def duration(ms: float) -> str:
+    """Two digits are enough to feel it: 7 ms, 1.4 s, 2 min, 3 h, 5 d."""
+    for limit, unit, per in ((1000, "ms", 1), (60_000, "s", 1000), (3_600_000, "min", 60_000)):
+        if ms < limit:
+            value = ms / per
+            return f"{value:.1f} {unit}" if unit != "ms" and value < 10 else f"{value:.0f} {unit}"
+    return f"{ms / 3_600_000:.0f} h" if ms < 172_800_000 else f"{ms / 86_400_000:.0f} d"
+
+
+def money(usd: float) -> str:
+    return f"${usd:.6f}".rstrip("0").rstrip(".") if usd else "$0"
+
+
+def call_text(tool: str | None, args: Any, most: int = 90) -> str:
+    """`refund(number="1001", amount="80")`, as short as the line needs; without known arguments `refund(…)`."""
+    inner = "…"
+    if isinstance(args, Mapping):
+        inner = ", ".join(f"{key}={dumps(value)}" for key, value in args.items())
+    return one_line(f"{tool or '?'}({inner})", most)
+
+
+def words(parts: Sequence[str]) -> str:
+    """A command line that a shell takes as it stands."""
+    return shlex.join(parts)
+
+
+def store_words(settings: Settings) -> list[str]:
+    """--store, where a command given later in this folder would not find the store by itself."""
+    is_found = settings.store == DEFAULT_STORE or settings.sources["store"] == "pyproject.toml"
+    return [] if is_found else ["--store", settings.store]
+
+
+def work_words(target: str | None, settings: Settings) -> str:
+    """The command that goes on with what is due."""
+    named = [target] if target else [] if settings.workflow else ["TARGET"]
+    return words(["surefoot", "work", *named, *store_words(settings)])
+
+
+class Duration(click.ParamType[int]):
+    """`90s`, `15m`, `12h`, `30d`, `2w`: microseconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhdw])", str(value).strip())
+        if match is None:
+            self.fail(f"{value!r} is no duration: write 90s, 15m, 12h, 30d or 2w", param, ctx)
+        return micros(float(match[1]) * _UNITS[match[2]])
+
+
+def parse_json(text: str, where: str) -> Any:
+    """Raises UsageError."""
+    from ..core.jsons import parse_strictly
+
+    try:
+        return parse_strictly(text)
+    except ValueError as error:
+        raise UsageError(
+            f"{where} is no JSON", why=clean(str(error)), remedy="Mind the quotes of your shell."
+        ) from None

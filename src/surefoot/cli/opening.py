@@ -1,0 +1,116 @@
+"""Opening what a command works on: a store by itself, or a workflow's Runtime over it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from ..core.model import ModelSettings
+from ..core.workflow import Definition
+from ..errors import ItemNotFound, RunNotFound, StoreUnavailable
+from ..models.providers import settings_from_environment
+from ..orchestrator.clock import SystemClock
+from ..orchestrator.runtime import Runtime
+from ..settings import Settings
+from ..state.opening import make_store, place_of
+from ..state.sealing import Keyring
+from ..state.store import ItemRow, RunRow, Store
+from .options import Given
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Opened:
+    store: Store
+    keyring: Keyring
+    url: str
+
+    async def run(self, run: str) -> RunRow:
+        """Raises RunNotFound."""
+        row = await self.store.run(run)
+        if row is None:
+            raise RunNotFound(f"there is no run {run!r} in {self.url}", remedy="See `surefoot runs list`.")
+        return row
+
+    async def item(self, item: str) -> ItemRow:
+        """Raises ItemNotFound."""
+        row = await self.store.item(item)
+        if row is None:
+            raise ItemNotFound(
+                f"there is no item {item!r} in {self.url}", remedy="See `surefoot inbox list`."
+            )
+        return row
+
+
+@asynccontextmanager
+async def open_store(settings: Settings) -> AsyncIterator[Opened]:
+    """The store without any workflow. Looking at a store does not make one: raises StoreUnavailable."""
+    place = place_of(settings.store)
+    if isinstance(place, Path) and not place.exists():
+        raise StoreUnavailable(
+            f"there is no store {settings.store}",
+            why=f"{place} does not exist",
+            remedy="A first `surefoot run` makes it. Is this the right folder, or is --store missing?",
+        )
+    store, keyring = make_store(settings.store, now=SystemClock().now, worker=f"cli-{uuid4().hex[:12]}")
+    await store.open()
+    try:
+        yield Opened(store, keyring, settings.store)
+    finally:
+        await store.close()
+
+
+def open_runtime(workflow: Definition, settings: Settings, **more: Any) -> Runtime:
+    """A Runtime as the settings say; `more` are parameters of Runtime."""
+    return Runtime(
+        workflow,
+        settings.store,
+        concurrency=settings.concurrency,
+        grants=settings.grants,
+        models=settings.models,
+        model_settings=model_settings(settings),
+        people=settings.people,
+        lease=settings.lease,
+        **more,
+    )
+
+
+def model_settings(settings: Settings) -> dict[str, ModelSettings]:
+    """Keys and base URLs from the environment, with the deployment's own prices."""
+    found = settings_from_environment()
+    for spec, price in settings.prices.items():
+        known = found.get(spec) or found.get(spec.partition(":")[0]) or ModelSettings()
+        found[spec] = replace(known, price=price)
+    return found
+
+
+def go(work: Coroutine[Any, Any, T]) -> T:
+    """Runs it in an event loop. SIGTERM ends it as Ctrl-C does: what is under way is let finish."""
+
+    async def guarded() -> T:
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None
+        with suppress(
+            NotImplementedError, RuntimeError, ValueError
+        ):  # no such signals, or not the main thread
+            loop.add_signal_handler(signal.SIGTERM, task.cancel)
+        return await work
+
+    try:
+        return asyncio.run(guarded())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+
+
+def warn_of_unknown(given: Given, settings: Settings) -> None:
+    """A misspelt SUREFOOT_GRANTS narrows nothing: say so before anything is done."""
+    for complaint in settings.unknown:
+        given.output.warn(complaint)

@@ -1,0 +1,284 @@
+"""Settings: what a deployment says beside the workflow, and where each value came from.
+
+A value is looked for in this order, and the first place that has it wins: the command line, the environment
+(`SUREFOOT_*`), `[tool.surefoot]` of the pyproject.toml in the current folder, the default. Every value
+remembers its source, which `surefoot config show --sources` prints. What a deployment says can only narrow
+what the workflow's author allowed; nothing here widens a grant.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+from .core.model import Price
+from .errors import UsageError
+
+DEFAULT_STORE = "sqlite:///.surefoot/state.db"
+PREFIX = "SUREFOOT_"
+SECRET_VARIABLES = frozenset({"SUREFOOT_MASTER_KEY"})
+OTHER_VARIABLES = frozenset({"SUREFOOT_MASTER_KEY", "SUREFOOT_CRASH_AT", "SUREFOOT_TESTING"})
+"""Variables of ours that are no settings: the key ring, and what crash tests use."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """`read` makes the value of a text or of what TOML holds; it raises ValueError with a reason."""
+
+    name: str
+    variables: tuple[str, ...]
+    read: Callable[[Any], Any]
+    default: Any
+    what: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`grants` None: all that the workflow has; `models` None: the workflow's own; `people` None: nobody has
+    said who belongs to a group, so anyone may decide. `sources` is by name of the setting."""
+
+    workflow: str | None
+    store: str
+    grants: tuple[str, ...] | None
+    models: tuple[str, ...] | None
+    people: Mapping[str, tuple[str, ...]] | None
+    prices: Mapping[str, Price]
+    concurrency: int
+    lease: float
+    sources: Mapping[str, str]
+    unknown: tuple[str, ...]
+    """Complaints about variables and keys that are no settings: most likely they are misspelt."""
+
+    def shown(self, name: str) -> Any:
+        """A value as it may be printed: JSON, without the password that a URL may hold."""
+        value = getattr(self, name)
+        match value:
+            case str():
+                return without_password(value)
+            case tuple():
+                return list(value)
+            case Mapping():
+                return {key: _shown(item) for key, item in value.items()}
+            case _:
+                return value
+
+
+def gather(flags: Mapping[str, Any], environment: Mapping[str, str], folder: Path) -> Settings:
+    """`flags` are values from the command line, by setting; None is not given. Raises UsageError."""
+    table = _pyproject(folder)
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for setting in SETTINGS:
+        values[setting.name], sources[setting.name] = _find(setting, flags, environment, table)
+    return Settings(**values, sources=sources, unknown=_unknown(environment, table))
+
+
+def without_password(url: str) -> str:
+    return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1:***@", url)
+
+
+# ── finding ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _find(
+    setting: Setting, flags: Mapping[str, Any], environment: Mapping[str, str], table: Mapping[str, Any]
+) -> tuple[Any, str]:
+    if (flag := flags.get(setting.name)) is not None:
+        option = f"--{'model' if setting.name == 'models' else setting.name}"
+        return _read(setting, flag, option), option
+    given = [name for name in setting.variables if name in environment]
+    # An empty variable is one that is not set, but for grants: who wrote that line meant to narrow them.
+    given = [name for name in given if environment[name].strip() or setting.name == "grants"]
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given)} are both set", remedy="They mean the same: set one of them.")
+    if given:
+        return _read(setting, environment[given[0]], given[0]), given[0]
+    if setting.name in table:
+        return _read(setting, table[setting.name], f"[tool.surefoot] {setting.name}"), "pyproject.toml"
+    return setting.default, "default"
+
+
+def _read(setting: Setting, value: Any, where: str) -> Any:
+    try:
+        return setting.read(value)
+    except (ValueError, TypeError, AttributeError, InvalidOperation) as error:
+        raise UsageError(
+            f"{where} cannot be used",
+            why=str(error) or "it has the wrong form",
+            remedy=f"It is {setting.what}.",
+        ) from error
+
+
+def _pyproject(folder: Path) -> dict[str, Any]:
+    path = folder / "pyproject.toml"
+    try:
+        content = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read", why=str(error.strerror or error)) from error
+    if b"surefoot" not in content:
+        return {}  # most folders' files say nothing to us, and reading TOML takes longer than this look
+    import tomllib  # noqa: PLC0415
+
+    try:
+        tools = tomllib.loads(content.decode()).get("tool", {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read", why=str(error), remedy="Mend the file.") from error
+    table = tools.get("surefoot", {})
+    if not isinstance(table, dict):
+        raise UsageError(
+            f"{path}: tool.surefoot is no table", remedy="Write [tool.surefoot] and its keys below."
+        )
+    return table
+
+
+def _unknown(environment: Mapping[str, str], table: Mapping[str, Any]) -> tuple[str, ...]:
+    variables = [name for setting in SETTINGS for name in setting.variables] + sorted(OTHER_VARIABLES)
+    keys = [setting.name for setting in SETTINGS]
+    found = []
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name not in variables:
+            found.append(f"{name} is not a setting, and has no effect{_near(name, variables)}")
+    for key in table:
+        if key not in keys:
+            found.append(f"[tool.surefoot] {key} is not a setting, and has no effect{_near(key, keys)}")
+    return tuple(found)
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+# ── reading ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("it is no text")
+    return value.strip()
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    """Names with commas between, or a list of names."""
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
+        raise ValueError("it is neither names with commas between nor a list of names")
+    return tuple(part.strip() for part in parts if part.strip())
+
+
+def _some_names(value: Any) -> tuple[str, ...]:
+    names = _names(value)
+    if not names:
+        raise ValueError("it names nothing")
+    return names
+
+
+def _people(value: Any) -> dict[str, tuple[str, ...]]:
+    if isinstance(value, str):
+        groups: dict[str, Any] = {}
+        for part in value.split(";"):
+            if part.strip():
+                group, sign, members = part.partition("=")
+                if not sign or not group.strip():
+                    raise ValueError(f"{part.strip()!r} is not group=name,name")
+                groups[group.strip()] = members
+        value = groups
+    if not isinstance(value, dict):
+        raise ValueError("it is no table of groups")
+    return {group: _names(members) for group, members in value.items()}
+
+
+def _count(value: Any) -> int:
+    number = int(value)
+    if isinstance(value, bool | float) or number < 1:
+        raise ValueError(f"{value!r} is no whole number from 1 on")
+    return number
+
+
+def _seconds(value: Any) -> float:
+    number = float(value)
+    if isinstance(value, bool) or not 0.1 <= number <= 86_400:
+        raise ValueError(f"{value!r} is no number of seconds from 0.1 to 86400")
+    return number
+
+
+def _prices(value: Any) -> dict[str, Price]:
+    """By model: dollars a million tokens, `{input = 2.5, output = "10.00", cached = 0.25}`."""
+    if not isinstance(value, dict):
+        raise ValueError("it is no table of models")
+    found = {}
+    for model, listed in value.items():
+        if not isinstance(listed, dict) or not {"input", "output"} <= listed.keys() <= {
+            "input",
+            "output",
+            "cached",
+        }:
+            raise ValueError(f"the price of {model!r} has not exactly input, output and perhaps cached")
+        amounts = {kind: _amount(model, amount) for kind, amount in listed.items()}
+        found[model] = Price(amounts["input"], amounts["output"], amounts.get("cached"))
+    return found
+
+
+def _amount(model: str, dollars: Any) -> float:
+    amount = Decimal(str(dollars))
+    if not amount.is_finite() or amount < 0:
+        raise ValueError(f"the price of {model!r} has {dollars!r}, which is no amount of money")
+    return float(amount * 1000)  # dollars a million tokens are 1000 nano-dollars a token
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, Price):
+        cached = {} if value.input_cached is None else {"cached": value.input_cached / 1000}
+        return {"input": value.input / 1000, "output": value.output / 1000, **cached}
+    return list(value)
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("workflow", (), _text, None, "module:object, the workflow that commands use when none is given"),
+    Setting(
+        "store", ("SUREFOOT_STORE",), _text, DEFAULT_STORE, "the URL of the store, such as sqlite:///x.db"
+    ),
+    Setting(
+        "grants",
+        ("SUREFOOT_GRANTS",),
+        _names,
+        None,
+        "permissions with commas between; it narrows the workflow's grants, and empty leaves none",
+    ),
+    Setting(
+        "models",
+        ("SUREFOOT_MODELS", "SUREFOOT_MODEL"),
+        _some_names,
+        None,
+        "models in order with commas between, such as openai:NAME, in place of the workflow's own",
+    ),
+    Setting(
+        "people",
+        ("SUREFOOT_PEOPLE",),
+        _people,
+        None,
+        "who belongs to a group: leads=kim,ann;desk=bo, or a table of lists",
+    ),
+    Setting(
+        "prices",
+        (),
+        _prices,
+        {},
+        'a table by model, in dollars a million tokens: "openai:NAME" = {input = 2.5, output = 10}',
+    ),
+    Setting("concurrency", ("SUREFOOT_CONCURRENCY",), _count, 100, "how many runs a process holds at once"),
+    Setting(
+        "lease",
+        ("SUREFOOT_LEASE",),
+        _seconds,
+        15.0,
+        "seconds that a process may be silent before others may take its runs",
+    ),
+)
