@@ -13,7 +13,7 @@ from .wiring import Plan
 def what_hinders(old: dict[str, Any] | None, plan: Plan, state: RunState) -> list[str]:
     """Lines that say why not; empty where the finished steps still stand: they exist, what feeds them is
     wired as before, and their outputs validate."""
-    if old is None:
+    if old is None and any(step.status == "finished" for step in state.steps.values()):
         return ["its definition is not in the store any more, so nobody can tell what has changed"]
     lines: list[str] = []
     assert state.submitted is not None
@@ -25,7 +25,7 @@ def what_hinders(old: dict[str, Any] | None, plan: Plan, state: RunState) -> lis
         if step.status != "finished":
             continue
         wired = plan.steps.get(step.name)
-        before = old["steps"].get(step.name)
+        before = None if old is None else old["steps"].get(step.name)
         if wired is None:
             lines.append(f"step {step.name!r} has finished and is no longer there")
             continue

@@ -36,6 +36,8 @@ class Deployment:
     """What the fingerprint is of, as JSON."""
     people: Mapping[str, Sequence[str]] | None = None
     """Group or queue -> who belongs to it. None: nobody has said, so anyone may decide."""
+    defined_by: str | None = None
+    """The run whose journal carried the definition into the store, for this process."""
     park_after: float = 5.0
     """Seconds: a wait longer than this is not held in memory."""
     most_claims: int = 3

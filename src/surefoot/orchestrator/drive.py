@@ -127,6 +127,8 @@ class Drive:
         finally:
             if self._time_up is not None:
                 self._time_up.cancel()
+            if self.journal.lost and self._deployment.defined_by == self.run:
+                self._deployment.defined_by = None  # what it wrote may not have arrived
             await self._let_go_of_bodies()
 
     async def _take_up(self) -> bool:
@@ -149,8 +151,11 @@ class Drive:
         )
         if (left := ledger.micros_left(state, self._clock.now())) is not None:
             self._time_up = self._clock.call_at(self._clock.now() + left, self._poked.set)
-        if adopted:
+        if not lines and self._deployment.defined_by is None:
+            # Once per process: a later version can tell by it what has changed.
+            self._deployment.defined_by = self.run
             self.journal.define((self._deployment.fingerprint, self._deployment.definition))
+        if adopted:
             self.journal.change(
                 RunChange(version=self._deployment.workflow.version, fingerprint=self._deployment.fingerprint)
             )
