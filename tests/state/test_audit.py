@@ -92,7 +92,8 @@ async def test_a_cut_off_end_with_the_row_set_to_match_is_found(rig: Rig) -> Non
     def change(connection: sqlite3.Connection) -> None:
         connection.execute("DELETE FROM events WHERE run = 1 AND seq > 2")
         connection.execute(
-            "UPDATE runs SET seq = 2, head = (SELECT hash FROM events WHERE (run, seq) = (1, 2)) WHERE row = 1"
+            "UPDATE runs SET seq = 2, head = (SELECT hash FROM events WHERE run = 1 AND seq = 2) "
+            "WHERE row = 1"
         )
 
     assert [finding.problem for finding in await findings_after(rig, change)] == ["signature"]

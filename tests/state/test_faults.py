@@ -20,7 +20,7 @@ from surefoot.state.audit import verify
 from surefoot.state.conformance import Rig
 from surefoot.state.conformance.rig import outcomes, refused
 from surefoot.state.sqlite import SqliteStore
-from surefoot.state.store import RunFilter, StoreOptions
+from surefoot.state.store import Append, RunFilter, StoreOptions
 
 pytestmark = pytest.mark.anyio
 
@@ -86,7 +86,7 @@ async def test_a_full_disk_fails_what_does_not_fit_and_nothing_else(rig: Rig) ->
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     connection.execute(f"PRAGMA max_page_count = {pages}")
     big = rig.record(view='"' + "x" * 100_000 + '"')
-    error = await refused(store.append(type(rig.append(lease))(lease, (big,))), "store_unavailable")
+    error = await refused(store.append(Append(lease, (big,))), "store_unavailable")
     assert "full" in error.why
     assert len(await store.events(lease.run)) == 1
     connection.execute("PRAGMA max_page_count = 1000000")
@@ -136,8 +136,7 @@ async def test_a_damaged_file_is_named_as_such(path: Path, rig: Rig) -> None:
 
 async def test_damage_found_while_working_is_named_as_such(rig: Rig, path: Path) -> None:
     store = await rig.store()
-    for _ in range(200):
-        await rig.held(store)
+    await asyncio.gather(*(rig.held(store) for _ in range(200)))
     await rig.close()
     content = bytearray(path.read_bytes())
     content[4096 * 2 :] = os.urandom(len(content) - 4096 * 2)
@@ -220,7 +219,7 @@ def test_two_that_open_a_new_file_at_once_both_can(path: Path) -> None:
 
 async def test_a_burst_is_committed_in_few_transactions(rig: Rig) -> None:
     store = await rig.store()
-    leases = [await rig.held(store) for _ in range(100)]
+    leases = await asyncio.gather(*(rig.held(store) for _ in range(100)))
     assert isinstance(store, SqliteStore)
     assert store._parts is not None
     committer = store._parts[2]

@@ -2,8 +2,8 @@
 
 Everything that is queued goes into the next transaction. Under load a thread of its own commits while the
 event loop works, and hands results back with one call per batch. Where exactly one thing waits and the disk
-is quick, the loop commits it itself: two thread hops cost as much as half a commit (decision 0012). The store
-in memory has no disk to wait for and always does so.
+is quick, the loop commits it itself: it has nothing better to do than to hop to a thread and back (decision
+0012). The store in memory has no disk to wait for and always does so.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .commit import Committer, Locked
 from .store import Append, NewRun
 from .transaction import Duty, Pending
 
-INLINE_BELOW = 0.002
+INLINE_BELOW = 0.001
 """Seconds: the loop commits by itself while commits take less than this on average."""
 
 MOST = 2000
@@ -92,7 +92,12 @@ class Writer:
             while not idle:
                 batch = [queue.popleft() for _ in range(min(len(queue), MOST))]
                 started = time.perf_counter()
-                pokes = self._committer.commit(batch, patient=True)
+                try:
+                    pokes = self._committer.commit(batch, patient=True)
+                except BaseException as error:  # noqa: BLE001 - nobody else is there to hand it to
+                    pokes = []
+                    for pending in batch:
+                        pending.error = error
                 if len(batch) == 1:
                     self._measure(time.perf_counter() - started)
                 idle = not queue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from ..audit import verify
 from ..store import RunChange
 from .rig import Rig, claim_one
@@ -61,8 +63,9 @@ async def what_was_written_is_there_after_all_have_left(rig: Rig) -> None:
 
 async def many_old_runs_are_pruned_in_parts(rig: Rig) -> None:
     store = await rig.store()
-    for _ in range(230):
-        lease = await rig.held(store)
-        await store.append(rig.append(lease, "run.finished", change=RunChange(status="failed", release=True)))
+    leases = await asyncio.gather(*(rig.held(store) for _ in range(230)))
+    change = RunChange(status="failed", release=True)
+    ends = [rig.append(lease, "run.finished", change=change) for lease in leases]
+    await asyncio.gather(*map(store.append, ends))
     pruned = await store.prune(rig.later(1))
     assert (pruned.runs, pruned.events) == (230, 460)
