@@ -72,7 +72,12 @@ class Engine:
 
     async def open(self, workflow: Workflow, **options: Any) -> Runtime:
         # A lease that no jump of the clock makes lapse; tests of lapsed leases give their own.
-        settings: dict[str, Any] = {"clock": self.clock, "lease": 1e7, "chance": lambda: 0.5, "keyring": self.ring}
+        settings: dict[str, Any] = {
+            "clock": self.clock,
+            "lease": 1e7,
+            "chance": lambda: 0.5,
+            "keyring": self.ring,
+        }
         runtime = Runtime(workflow, self.url, **(settings | options))
         await runtime.__aenter__()
         self.runtimes.append(runtime)
@@ -130,9 +135,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-async def engine(
-    store: str, clock: JumpClock, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Engine]:
+async def engine(store: str, clock: JumpClock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Engine]:
     # Each look at the store is a timer of the clock that is moved by hand; what it is for takes one of them.
     monkeypatch.setattr(worker, "POLL", micros(LOOK))
     engine = Engine(store, clock)

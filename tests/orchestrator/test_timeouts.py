@@ -33,7 +33,9 @@ class Gate:
             raise
 
 
-async def test_a_step_that_takes_too_long_is_stopped_and_tried_again(engine: Engine, other: OtherSide) -> None:
+async def test_a_step_that_takes_too_long_is_stopped_and_tried_again(
+    engine: Engine, other: OtherSide
+) -> None:
     gate = Gate()
 
     @step(timeout=5, retry=Retry(2, base=0))

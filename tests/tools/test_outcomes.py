@@ -151,7 +151,9 @@ async def test_reconcile_finds_that_it_did_not_happen_and_it_is_made(
     assert (done.status, other.done["pay"]) == ("succeeded", 1)
 
 
-@pytest.mark.parametrize("answer", [CannotTell(), OSError("the books are closed"), "nonsense", None], ids=repr)
+@pytest.mark.parametrize(
+    "answer", [CannotTell(), OSError("the books are closed"), "nonsense", None], ids=repr
+)
 @pytest.mark.parametrize("wrong", ["timeout", "crash"])
 async def test_where_reconcile_cannot_tell_a_person_is_asked(
     engine: Engine, other: OtherSide, wrong: Wrong, answer: Any
@@ -175,7 +177,9 @@ async def test_reconcile_that_answers_with_no_valid_result_leaves_it_to_a_person
     assert other.asked["pay"] == 1
 
 
-async def test_reconcile_that_hangs_is_stopped_and_a_person_is_asked(engine: Engine, other: OtherSide) -> None:
+async def test_reconcile_that_hangs_is_stopped_and_a_person_is_asked(
+    engine: Engine, other: OtherSide
+) -> None:
     import asyncio
 
     hanging = asyncio.Event()

@@ -82,7 +82,10 @@ class RunState:
         return [item for item in self.items.values() if item.status == "open"]
 
     def next_due(self) -> int | None:
-        """When something happens by itself: a timer, an expiry, a retry."""
+        """When something happens by itself: a timer, an expiry, a retry. Nothing does while the whole run is
+        under review."""
+        if self.run_review is not None:
+            return None
         dues: list[int] = []
         for name in self.waits:
             if name in self.timers:

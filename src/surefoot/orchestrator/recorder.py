@@ -35,6 +35,17 @@ from ..state.store import (
 from .summary import summary_of
 
 
+def _writable(text: str) -> str:
+    """A model may say half of a surrogate pair, which no UTF-8 can hold; the very same object otherwise."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text
+
+
 class Sealer:
     """Turns events into records and back: scrubbed, viewed, sealed. Holds what private values a run knows."""
 
@@ -56,7 +67,7 @@ class Sealer:
     def record(self, event: Event, at: int) -> tuple[Event, Record]:
         """The event without secrets, and its record."""
         text = event.encode()
-        clean = self.secrets.scrub_json(text)
+        clean = _writable(self.secrets.scrub_json(text))
         if clean is not text:
             event = e.decode(event.KIND, event.VERSION, clean)
         view = self.private.view_json(clean)
@@ -128,6 +139,8 @@ class Recorder:
         self.sealer = sealer
         self.lost = False
         """Another worker holds the run now."""
+        self.is_defined = False
+        """The definition that `define` was told is on disk."""
         self._workflow = workflow
         self._lease = lease
         self._store = store
@@ -158,9 +171,19 @@ class Recorder:
             self._wake()
 
     async def write(self, *events: Event) -> None:
+        noted = before = None
+        if self._day_caps != (None, None) and any(isinstance(event, e.AskReserved) for event in events):
+            # The day may refuse the reservation; what was noted before it shall not be refused with it.
+            before = self._gathered()
+        if before is not None:
+            noted = self._store.append(before)
         for event in events:
             self.note(event)
-        await self.flush()
+        try:
+            await self.flush()
+        finally:
+            if noted is not None:
+                await noted
 
     def raw(self, shape: Dumps, value: Any) -> Raw:
         return self.sealer.raw(shape, value)
@@ -173,12 +196,9 @@ class Recorder:
 
     def new_id(self, kind: str) -> str:
         if not self._ids:
-            self._ids = {
-                "c": len(self.state.calls),
-                "a": len(self.state.asks),
-                "t": len(self.state.timers),
-                "item": len(self.state.items),
-            }
+            state = self.state
+            known = {"c": state.calls, "a": state.asks, "t": state.timers, "item": state.items}
+            self._ids = {kind: max(map(_number, names), default=0) for kind, names in known.items()}
         self._ids[kind] += 1
         return f"{self.run}-{self._ids[kind]}" if kind == "item" else f"{kind}{self._ids[kind]}"
 
@@ -217,23 +237,12 @@ class Recorder:
         """One append of all that is pending."""
         if self.lost:
             raise StaleLease(f"{self.run}: another worker holds the run now")
-        if not self._pending and self._change is None and not self._taken:
+        append = self._gathered()
+        if append is None:
             return
-        pending, charges = self._pending, self._charges
-        append = Append(
-            self._lease,
-            tuple(pending),
-            self._change,
-            tuple(self._opens),
-            tuple(self._closes),
-            tuple(self._taken),
-            tuple(charges),
-            self._definition,
-        )
-        self._pending, self._opens, self._closes, self._charges, self._taken = [], [], [], [], []
-        self._change = self._definition = None
         try:
             await self._store.append(append)
+            self.is_defined |= append.definition is not None
         except StaleLease:
             self.lost = True
             raise
@@ -246,6 +255,24 @@ class Recorder:
             raise
 
     # ── inside ──
+
+    def _gathered(self) -> Append | None:
+        """All that is pending, which then is so no longer."""
+        if not self._pending and self._change is None and not self._taken:
+            return None
+        append = Append(
+            self._lease,
+            tuple(self._pending),
+            self._change,
+            tuple(self._opens),
+            tuple(self._closes),
+            tuple(self._taken),
+            tuple(self._charges),
+            self._definition,
+        )
+        self._pending, self._opens, self._closes, self._charges, self._taken = [], [], [], [], []
+        self._change = self._definition = None
+        return append
 
     async def _append_without_decided(self, append: Append) -> None:
         """The run ends, and somebody decided one of its open items at that moment: too late to matter, so
@@ -264,15 +291,12 @@ class Recorder:
         await self.flush()
 
     def _give_back(self, append: Append) -> None:
-        """The day's money did not allow the reservation: it never was, and the rest is yet to be written."""
-        keep = [record for record in append.records if record.kind != e.AskReserved.KIND]
-        self._pending = keep + self._pending
+        """The day's money did not allow the reservation: it never was."""
         for record in append.records:
-            if record.kind == e.AskReserved.KIND:
-                ask = loads(record.view)["ask"]
-                refused = e.AskFailed(ask, {"code": "budget_exceeded"}, charged=False)
-                self.state.apply(Entry(self.state.seq, self.now(), refused))
-                self.state.usage.model_calls -= 1
+            ask = loads(record.view)["ask"]
+            refused = e.AskFailed(ask, {"code": "budget_exceeded"}, charged=False)
+            self.state.apply(Entry(self.state.seq, self.now(), refused))
+            self.state.usage.model_calls -= 1
         self._wake()
 
     def _wake(self) -> None:
@@ -329,3 +353,8 @@ class Recorder:
                 shown |= {"tool": call.tool, "args": loads(call.args), "key": call.key}
         view = self.sealer.private.view_json(self.sealer.secrets.scrub_json(dumps(shown)))
         return NewItem(event.item, kind, queue, view, at, expires)  # type: ignore[arg-type]
+
+
+def _number(name: str) -> int:
+    """Of an id that `new_id` made. Not all stand in the journal: a refused reservation has used one up."""
+    return int(name.rpartition("-")[2].lstrip("cat"))

@@ -289,7 +289,7 @@ class Runtime:
             try:
                 if self._worker is None or not self._worker.holds(run):
                     row = await self._row(run)
-                    if not row.mail and (row.status in ENDED or _waits_for_person(row)):
+                    if not row.mail and (row.status in ENDED or _waits_for_person(row, self._clock.now())):
                         found = await self.look(run)
                         if found.status in ENDED or found.waiting_for:
                             return found  # else somebody has decided between the two looks
@@ -411,8 +411,10 @@ class Runtime:
         return await self._submit(new, sealer, events, raw, key, now)
 
 
-def _waits_for_person(row: RunRow) -> bool:
-    return row.status == "waiting" and bool(row.summary.get("waiting_for"))
+def _waits_for_person(row: RunRow, now: int) -> bool:
+    """And is not about to go on by itself: a question that has expired waits for nobody."""
+    due = row.due is not None and row.due <= now
+    return row.status == "waiting" and bool(row.summary.get("waiting_for")) and not due
 
 
 def _secret_values(workflow: Definition) -> dict[str, str]:
