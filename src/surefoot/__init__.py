@@ -1,5 +1,8 @@
 """Surefoot: one agentic workflow, shipped as a reliable service. The public names, and nothing else."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from .core.budget import Budget, Usage
 from .core.private import Private
 from .core.rule import Approve, Deny, Edit, Rule, Settle, approve, forbid
@@ -16,9 +19,11 @@ from .errors import (
     ToolError,
     Transient,
 )
-from .orchestrator.program import Workflow
-from .orchestrator.results import Result
-from .orchestrator.runtime import Runtime
+
+if TYPE_CHECKING:
+    from .orchestrator.program import Workflow
+    from .orchestrator.results import Result
+    from .orchestrator.runtime import Runtime
 
 __all__ = [
     "Approve",
@@ -56,3 +61,14 @@ __all__ = [
     "step",
     "tool",
 ]
+
+_ENGINE = {"Workflow": "program", "Result": "results", "Runtime": "runtime"}
+
+
+def __getattr__(name: str) -> Any:
+    """The engine is more than half of the import: a module that only defines tools or steps goes without."""
+    if name not in _ENGINE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f"{__name__}.orchestrator.{_ENGINE[name]}"), name)
+    globals()[name] = found
+    return found

@@ -28,7 +28,8 @@ def why_failed(state: RunState, step: str | None) -> e.ErrorView:
             f"It has used {', '.join(effects)} before it failed. {view.get('remedy', '')}".strip()
         )
     if unsure := [call.tool for call in state.open_calls() if call.step != step]:
-        view["remedy"] = f"Nobody knows whether {', '.join(unsure)} happened. {view.get('remedy', '')}".strip()
+        nobody = f"Nobody knows whether {', '.join(unsure)} happened."
+        view["remedy"] = f"{nobody} {view.get('remedy', '')}".strip()
     return view
 
 
