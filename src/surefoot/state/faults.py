@@ -12,7 +12,7 @@ BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _MEANING: dict[int, tuple[str, str]] = {
     sqlite3.SQLITE_BUSY: (
         "another process kept it locked for too long",
-        "Look for a process that keeps a transaction open (a database browser, a backup), and end it.",
+        "Look for a process that keeps a transaction open (a database tool, a stopped worker), and end it.",
     ),
     sqlite3.SQLITE_FULL: ("the disk is full", "Free some space, or run `surefoot prune`; nothing was lost."),
     sqlite3.SQLITE_READONLY: (

@@ -12,7 +12,7 @@ import sys
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -58,6 +58,20 @@ class Locks(Protocol):
         ...
 
 
+def _locked_soon(handle: int) -> bool:
+    """Tries for a moment: another worker may just be asking whether this lock is free."""
+    for _ in range(10):
+        if _lock(handle):
+            return True
+        time.sleep(0.002)
+    return _lock(handle)
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):  # a lock file that stays behind says nothing wrong
+        path.unlink(missing_ok=True)
+
+
 def _in_use(worker: str) -> StoreUnavailable:
     return StoreUnavailable(
         f"the worker id {worker!r} is in use",
@@ -95,7 +109,7 @@ class FileLocks:
                     why=str(error.strerror or error),
                     remedy="Check that this user may write in the folder of the database.",
                 ) from error
-            if not _lock(handle):
+            if not _locked_soon(handle):
                 os.close(handle)
                 raise _in_use(worker)
             try:
@@ -111,12 +125,15 @@ class FileLocks:
     def release(self, *, remove: bool) -> None:
         if self._handle is None:
             return
-        if remove and self._path is not None and sys.platform != "win32":
-            self._path.unlink(missing_ok=True)
+        assert self._path is not None
+        # Removed while still locked: whoever opened the file meanwhile sees that it is not the one any more.
+        # Windows removes closed files only.
+        if remove and sys.platform != "win32":
+            _remove(self._path)
         os.close(self._handle)
         self._handle = None
-        if remove and self._path is not None:
-            self._path.unlink(missing_ok=True)
+        if remove and sys.platform == "win32":
+            _remove(self._path)
 
     def probe(self, worker: str) -> Sign:
         try:
@@ -129,7 +146,7 @@ class FileLocks:
             os.close(handle)
 
     def forget(self, worker: str) -> None:
-        self._file(worker).unlink(missing_ok=True)
+        _remove(self._file(worker))
 
     def drop_in_child(self) -> None:
         """A forked child shares the lock; kept open there it would outlive the worker that it speaks for."""
@@ -138,11 +155,18 @@ class FileLocks:
             self._handle = None
 
 
+class _Living(set[str]):
+    """The workers of one store in memory. A plain set cannot be referred to weakly."""
+
+
+_living: weakref.WeakValueDictionary[str, _Living] = weakref.WeakValueDictionary()
+
+
 class LocalLocks:
     """The same within one process, for stores in memory: a worker lives as long as its store is open."""
 
-    def __init__(self, living: set[str]) -> None:
-        self._living = living
+    def __init__(self, name: str) -> None:
+        self._living = _living.setdefault(name, _Living())
         self._worker: str | None = None
 
     def hold(self, worker: str) -> None:

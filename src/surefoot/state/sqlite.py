@@ -40,9 +40,6 @@ from .writer import Writer
 PRUNE_AT_ONCE = 100
 """Runs whose journals one transaction deletes, so that no worker waits long for its turn."""
 
-_living: dict[str, set[str]] = {}
-"""Workers of the stores in memory of this process, by the database's name."""
-
 
 class SqliteStore:
     """`place` is a path, or the name of a database in memory. Everything else waits for `open()`."""
@@ -61,7 +58,7 @@ class SqliteStore:
         self._poke: Callable[[Sequence[str]], None] | None = None
         locks: Locks
         if isinstance(place, str):
-            locks = LocalLocks(_living.setdefault(place, set()))
+            locks = LocalLocks(place)
         else:
             locks = FileLocks(place.with_name(place.name + "-workers"))
         self._locks = locks
