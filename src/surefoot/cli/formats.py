@@ -69,7 +69,7 @@ def money(usd: float) -> str:
 
 
 def call_text(tool: str | None, args: Any, most: int = 90) -> str:
-    """`refund(number="1001", amount="80")`, as short as the line needs; without known arguments `refund(…)`."""
+    """`refund(number="1001", amount="80")`, as short as the line needs; with unknown arguments `refund(…)`."""
     inner = "…"
     if isinstance(args, Mapping):
         inner = ", ".join(f"{key}={dumps(value)}" for key, value in args.items())

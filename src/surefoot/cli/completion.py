@@ -1,0 +1,33 @@
+"""`surefoot completion`: what makes a shell complete commands and options."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import get_completion_class
+
+from ..errors import UsageError
+
+_WHERE = {
+    "bash": 'Put this into ~/.bashrc:  eval "$(surefoot completion bash)"',
+    "zsh": 'Put this into ~/.zshrc:  eval "$(surefoot completion zsh)"',
+    "fish": "surefoot completion fish > ~/.config/fish/completions/surefoot.fish",
+}
+
+
+@click.command("completion")
+@click.argument("shell", type=click.Choice(sorted(_WHERE)))
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> None:
+    """Print what makes a shell complete `surefoot`.
+
+    \b
+    bash  eval "$(surefoot completion bash)"    in ~/.bashrc
+    zsh   eval "$(surefoot completion zsh)"     in ~/.zshrc
+    fish  surefoot completion fish > ~/.config/fish/completions/surefoot.fish
+    """
+    made = get_completion_class(shell)
+    if made is None:
+        raise UsageError(f"there is no completion for {shell}")
+    click.echo(made(ctx.find_root().command, {}, "surefoot", "_SUREFOOT_COMPLETE").source())
+    if click.get_text_stream("stderr").isatty():
+        click.echo(f"# {_WHERE[shell]}", err=True)
