@@ -133,10 +133,13 @@ class Gateway:
                 "or remove the call.",
             )
 
-    def _within_budget(self, tool: Tool[..., Any]) -> None:
+    def _within_budget(self, body: Body, proposal: Proposal) -> None:
         room = ledger.room_for_call(self._journal.state)
         if isinstance(room, ledger.Over):
-            raise BudgetExceeded(f"no budget left for {tool.name}: {room.what}", why=room.why)
+            tool = proposal.tool
+            over = BudgetExceeded(f"no budget left for {tool.name}: {room.what}", why=room.why)
+            self._note_refused(body, tool, over, proposal)
+            raise over
 
     # ── what the journal already knows ──
 
@@ -259,7 +262,7 @@ class Gateway:
             occurrence=occurrence,
             approval=leave.approval,
         )
-        self._within_budget(tool)
+        self._within_budget(body, proposal)
         started = journal.now()
         if tool.effect is Effect.READ:
             journal.note(intent)
@@ -356,7 +359,11 @@ class Gateway:
         )
 
     def _note_refused(
-        self, body: Body, tool: Tool[..., Any] | str, error: CallRefused, proposal: Proposal | None = None
+        self,
+        body: Body,
+        tool: Tool[..., Any] | str,
+        error: CallRefused | BudgetExceeded,
+        proposal: Proposal | None = None,
     ) -> None:
         """Once per place: a body that is entered again is refused again, and that is nothing new."""
         name = tool if isinstance(tool, str) else tool.name
