@@ -197,6 +197,12 @@ async def test_closing_waits_for_what_is_queued(rig: Rig) -> None:
     assert len(await again.events(lease.run)) == 21
 
 
+async def test_an_sqlite_that_is_too_old_says_so(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 37, 2))
+    error = await refused(rig.store(), "store_unavailable")
+    assert "3.38 is needed" in error.why
+
+
 def test_two_that_open_a_new_file_at_once_both_can(path: Path) -> None:
     failures: list[BaseException] = []
     start = threading.Barrier(4)

@@ -17,6 +17,9 @@ from .faults import explain, is_busy
 from .queries import FOLDER
 
 APPLICATION = 0x53464F54  # "SFOT": marks the file as ours
+OLDEST_SQLITE = (3, 38)
+"""Strict tables, UPDATE FROM and the JSON arrows."""
+
 PATIENCE = 10.0
 """Seconds that a connection waits for another process's lock."""
 
@@ -44,6 +47,12 @@ def connect(database: str, *, uri: bool = False) -> sqlite3.Connection:
 
 def prepare(connection: sqlite3.Connection, where: str, *, memory: bool = False) -> None:
     """Settings and schema. Raises StoreVersion, StoreUnavailable."""
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise StoreUnavailable(
+            f"the store {where} cannot be used",
+            why=f"this Python has SQLite {sqlite3.sqlite_version}, and 3.38 is needed",
+            remedy="Use a Python that was built with a newer SQLite (Debian 12 and Ubuntu 24.04 have one).",
+        )
     try:
         connection.execute(f"PRAGMA busy_timeout = {int(PATIENCE * 1000)}")
         if not memory:
