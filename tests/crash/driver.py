@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import sys
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,8 @@ async def serve(program: str, *, inputs: dict[str, Any] | None = None, **options
     async with Runtime(target(program), **options) as runtime:
         runtime.begin_driving()
         await asyncio.gather(*(runtime.start(value, key=key) for key, value in (inputs or {}).items()))
-        await asyncio.Event().wait()
+        assert runtime._driving is not None
+        await asyncio.shield(runtime._driving)  # ends when the worker breaks
 
 
 async def _until_told(act: Any) -> Any:
@@ -86,9 +88,14 @@ async def _until_told(act: Any) -> Any:
         return {"status": "stopped"}
 
 
-def main(command: str, answer: str, environ: dict[str, str], arguments: dict[str, Any]) -> None:
-    """The whole life of the process; what it has to say goes to the file `answer`."""
+def main(
+    command: str, answer: str, environ: dict[str, str], arguments: dict[str, Any], begin: float | None = None
+) -> None:
+    """The whole life of the process; what it has to say goes to the file `answer`. It begins at the time
+    `begin`, to the microsecond, so that several can begin at the same moment."""
     os.environ.update(environ)
+    while begin is not None and time.time() < begin:
+        pass
     log = os.open(f"{answer}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)

@@ -90,13 +90,16 @@ class Place:
         self._count = count(1)
         self._living: list[Living] = []
 
-    def start(self, command: str, *, crash_at: str | None = None, **arguments: Any) -> Living:
+    def start(
+        self, command: str, *, crash_at: str | None = None, begin: float | None = None, **arguments: Any
+    ) -> Living:
         environ = {VARIABLE: str(self.world_path)}
         if crash_at is not None:
             environ |= {"SUREFOOT_TESTING": "1", "SUREFOOT_CRASH_AT": crash_at}
         answer = self.folder / f"answer-{next(self._count)}.json"
+        arguments = {"store": self.store, **arguments}
         pid = self._server.start(
-            command=command, answer=str(answer), environ=environ, arguments={"store": self.store, **arguments}
+            command=command, answer=str(answer), environ=environ, arguments=arguments, begin=begin
         )
         living = Living(self._server, pid, answer)
         self._living.append(living)

@@ -1,1 +1,121 @@
-"""slow"""
+"""Workflows whose one effect takes as long as the test wants, so that a process can be stopped in its middle.
+
+The other side's flag "go" lets every tool that waits go on. Each workflow is named for its tool: `once_async`,
+`keyed_plain`, and so on; `early` ones have acted before they wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from pydantic import BaseModel
+
+from surefoot import Call, Done, Effect, Run, Transient, Undone, Workflow, step, tool
+from surefoot.core.clock import MICROS
+from surefoot.core.tool import Tool
+
+from .world import World, here, open_world
+
+DEADLINE = 2.5
+"""Seconds that a tool has."""
+
+
+class Job(BaseModel):
+    name: str
+
+
+def _begin(call: Call) -> World:
+    world = call.use(World)
+    world.say("attempt", call.tool, dict(call.arguments), key=call.key, run=call.run)
+    return world
+
+
+def _act(call: Call, *, keyed: bool) -> str:
+    key = call.key if keyed else None
+    call.use(World).say("done", call.tool, dict(call.arguments), key=key, run=call.run)
+    return f"did {call.arguments['name']}"
+
+
+async def _until_go(world: World) -> None:
+    while not world.flag("go"):
+        await asyncio.sleep(0.005)
+
+
+def _block_until_go(world: World) -> None:
+    while not world.flag("go"):
+        time.sleep(0.005)
+
+
+async def look_up(call: Call) -> Done[str] | Undone:
+    world = call.use(World)
+    world.say("looked", call.tool, dict(call.arguments), run=call.run)
+    happened = world.done(call.tool, dict(call.arguments), call.run)
+    return Done(f"did {call.arguments['name']}") if happened else Undone()
+
+
+def _async_tool(name: str, effect: Effect, *, early: bool = False, reconcile: Any = None) -> Tool[..., str]:
+    keyed = effect is Effect.KEYED
+
+    @tool(effect=effect, timeout=DEADLINE, name=name, reconcile=reconcile)
+    async def act(call: Call, name: str) -> str:
+        world = _begin(call)
+        if early:
+            done = _act(call, keyed=keyed)
+            await _until_go(world)
+            return done
+        await _until_go(world)
+        return _act(call, keyed=keyed)
+
+    return act
+
+
+def _plain_tool(name: str, effect: Effect, *, early: bool = False, reconcile: Any = None) -> Tool[..., str]:
+    keyed = effect is Effect.KEYED
+
+    @tool(effect=effect, timeout=DEADLINE, name=name, reconcile=reconcile)
+    def act(call: Call, name: str) -> str:
+        world = _begin(call)
+        if early:
+            done = _act(call, keyed=keyed)
+            _block_until_go(world)
+            return done
+        _block_until_go(world)
+        if effect is Effect.ONCE and time.time() * MICROS >= call.deadline:
+            # Nothing can stop a thread. What must not happen twice looks at its deadline before it acts.
+            raise Transient("it is too late")
+        return _act(call, keyed=keyed)
+
+    return act
+
+
+def _flow(one: Tool[..., str]) -> Workflow:
+    @step
+    async def did(job: Job, run: Run) -> str:
+        here().say("enter", "did", run=run.id)
+        done = await run.call(one, name=job.name)
+        here().say("end", "did", run=run.id)
+        return done
+
+    @step
+    async def told(did: str) -> str:
+        return f"{did}, and told"
+
+    return Workflow(one.name.replace("_", "-"), input=Job, steps=[did, told], tools=[one], resources=[open_world])
+
+
+_TOOLS = [
+    make(f"{name}_{kind}{'_early' if early else ''}", effect, early=early, reconcile=reconcile)
+    for kind, make in (("async", _async_tool), ("plain", _plain_tool))
+    for early in (False, True)
+    for name, effect, reconcile in (
+        ("idempotent", Effect.IDEMPOTENT, None),
+        ("keyed", Effect.KEYED, None),
+        ("once", Effect.ONCE, look_up),
+        ("blind", Effect.ONCE, None),
+    )
+]
+
+flows = {one.name: _flow(one) for one in _TOOLS}
+globals().update(flows)

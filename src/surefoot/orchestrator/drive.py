@@ -18,6 +18,7 @@ from ..core.error_view import view_of
 from ..core.fold import RunState
 from ..core.journal import Body
 from ..core.jsons import loads
+from ..core.states import CallState
 from ..core.wiring import Wired
 from ..errors import (
     BudgetExceeded,
@@ -29,7 +30,7 @@ from ..errors import (
 )
 from ..models.ask import ModelRoad
 from ..rails import ledger, policy
-from ..state.store import Claimed, RunChange
+from ..state.store import Append, Claimed, RunChange
 from ..tools.gateway import Gateway
 from .acts import Acts
 from .bodies import Bodies
@@ -120,6 +121,7 @@ class Drive:
                 await self._loop()
         except StaleLease:
             self.abandon()
+            await self._hand_back()
         except SurefootError:
             # The store, or a key: not this run's fault. Stop acting, and let the worker say so.
             self.abandon()
@@ -357,6 +359,26 @@ class Drive:
         if not self.journal.lost and not self.state.is_ended:
             self.journal.change(RunChange(status="queued", release=True, due=self._clock.now()))
             await self.journal.flush()
+
+    async def _hand_back(self) -> None:
+        """This worker has given the run up. By the store's word it may hold it still (its lease lapsed, and
+        nobody has noticed): then it is free from now on, or it would wait for the end of this process."""
+        await self._let_go_of_bodies()
+        for call in self.state.calls.values():
+            if call.status == "intended" and call.effect == "once":
+                await self._last_of(call)
+        change = RunChange(status="queued", release=True, due=self._clock.now())
+        try:
+            await self._deployment.store.append(Append(self._claimed.lease, (), change))
+        except StaleLease:
+            return  # as expected: another worker holds it
+
+    async def _last_of(self, call: CallState) -> None:
+        """Nothing stops a thread: until it has ended or its deadline has passed, nobody may settle its call."""
+        ended = asyncio.ensure_future(self._deployment.invoker.last_of(call.key))
+        timer = self._clock.call_at(call.deadline, ended.cancel)  # type: ignore[arg-type]  # its bool is not needed
+        await asyncio.wait([ended])
+        timer.cancel()
 
     async def _let_go_of_bodies(self) -> None:
         """Stops every body, and waits for what is between intent and outcome."""

@@ -48,8 +48,6 @@ class Worker:
         self._suspects: list[Claimed] = []
         self._until = 0
         self._guard: Timer | None = None
-        self._lapsed = False
-        """What this worker still holds by the store's word it does not drive any more: to be handed back."""
         self._wake = asyncio.Event()
         self._stopping = False
         self._looking = True
@@ -70,8 +68,8 @@ class Worker:
 
     @property
     def has_room(self) -> bool:
-        idle = not self._suspects and not self._stopping and not self._lapsed
-        return idle and len(self._drives) < self._concurrency
+        free = not self._suspects and not self._stopping and len(self._drives) < self._concurrency
+        return free and self.holds_lease()  # else what is claimed now would be given up before it has begun
 
     def holds_lease(self) -> bool:
         return self._clock.now() < self._until
@@ -212,9 +210,6 @@ class Worker:
             while True:
                 await self._clock.sleep_until(self._clock.now() + self._lease // 4)
                 try:
-                    if self._lapsed:
-                        self._lapsed = False
-                        await self._store.retire()
                     await self._beat()
                 except StoreError as error:
                     log.error("no heartbeat: %s", error)
@@ -226,17 +221,20 @@ class Worker:
         """Stopped, swapped out, or the clock jumped: others may hold our runs by now. A plain timer, not a
         task, because after a stop timers run before any task gets its next turn: what is cancelled here
         does not act again."""
-        if not self.holds_lease() and self._drives:
-            log.warning("the lease lapsed before it was renewed: giving up %d runs", len(self._drives))
-            self._lapsed = True
-            for drive in list(self._drives.values()):
+        held = [drive for drive in self._drives.values() if not drive.journal.lost]
+        if held and not self.holds_lease():
+            log.warning("the lease lapsed before it was renewed: giving up %d runs", len(held))
+            for drive in held:
                 drive.abandon()
         self._guard = self._clock.call_at(self._clock.now() + self._lease // 8, self._guard_lease)
 
     async def _beat(self) -> None:
         until = self._clock.now() + self._lease
         await self._store.heartbeat(until)
+        lapsed = not self.holds_lease()
         self._until = until
+        if lapsed:
+            self.look()  # nothing was claimed meanwhile
 
     async def _keep_watching(self) -> None:
         while True:

@@ -1,0 +1,95 @@
+"""A process that is stopped in the middle of an effect, believed dead, and wakes up."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import Any
+
+import pytest
+from crash import judge, slow
+from crash.judge import Read
+from crash.processes import Living, Place, until
+
+from surefoot import Approve, Runtime, Settle
+from surefoot.core import events as e
+
+LEASE = 1.0
+NAMES = sorted(slow.flows)
+
+
+def _begin(place: Place, name: str) -> Living:
+    """A process that drives a run until its tool is in the middle of it."""
+    first = place.start("serve", program=f"crash.slow:{name}", inputs={"one": {"name": "one"}}, lease=LEASE)
+    what = "done" if name.endswith("early") else "attempt"
+    until(lambda: place.world.rows(what, name), "the tool is in the middle of it")
+    return first
+
+
+def _go(place: Place) -> None:
+    place.world.say("flag", "go")
+
+
+def _read(place: Place, name: str, key: str = "one") -> Read:
+    return judge.read(place.store, slow.flows[name])[key]
+
+
+def _other(place: Place, name: str, key: str = "one", **options: Any) -> Living:
+    return place.start(
+        "run", program=f"crash.slow:{name}", key=key, input={"name": key}, lease=LEASE, **options
+    )
+
+
+async def _decide(place: Place, name: str, item: str, decision: Any) -> None:
+    async with Runtime(slow.flows[name], place.store, drive=False) as runtime:
+        await runtime.decide(item, decision)
+
+
+def _finish(place: Place, name: str, second: Living) -> None:
+    """The second process ends the run; where nobody can look up what happened, a person has done it."""
+    end = second.end()
+    if name.startswith("blind"):
+        assert end.code == 3, end
+        (item,) = end.said["waiting_for"]
+        assert item["kind"] == "unknown"
+        happened = bool(place.world.rows("done", name))
+        asyncio.run(_decide(place, name, item["item"], Settle("did one") if happened else Approve(by="kim")))
+        end = _other(place, name).end()
+    assert end.code == 0, end
+    assert end.said["output"] == "did one, and told"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_process_that_wakes_up_acts_no_more(name: str, place: Place) -> None:
+    first = _begin(place, name)
+    first.send(signal.SIGSTOP)
+    second = _other(place, name)
+    run = until(lambda: (r := _read(place, name)).row.epoch > 1 and r, "another process has taken the run up")
+    intent = run.last(e.CallIntended)[0].event
+    _go(place)
+    _finish(place, name, second)
+
+    before = place.world.rows()
+    first.send(signal.SIGCONT)
+    # It goes on to work for others: this run nobody else is there to drive.
+    async def submit() -> str:
+        async with Runtime(slow.flows[name], place.store, drive=False) as runtime:
+            return (await runtime.start({"name": "two"}, key="two")).id
+
+    asyncio.run(submit())
+    until(lambda: _read(place, name, "two").state.is_ended, "the woken process has done another run")
+    assert {row.pid for row in place.world.rows("attempt") if row.args == {"name": "two"}} == {first.pid}
+
+    new = [row for row in place.world.rows() if row.n > before[-1].n and row.args != {"name": "two"}]
+    late = [row.what for row in new if row.run == run.row.id]
+    # Nothing stops a thread in the middle of a call; what it may do twice it is let do.
+    assert late == (["done"] if name == "idempotent_plain" else [])
+    run = _read(place, name)
+    assert judge.broken(run, place.world, slow.flows[name]) == []
+    if slow.flows[name].tools[name].effect.value == "once":
+        again = [row for row in place.world.rows(name=name, run=run.row.id) if row.pid != first.pid]
+        assert all(row.at >= intent.deadline for row in again), "it was touched before its deadline had passed"
+    first.send(signal.SIGTERM)
+    end = first.end()
+    assert end.code == 0, end
+    assert "Traceback" not in end.log, end.log
