@@ -81,10 +81,7 @@ def examine(read: Callable[[], Settings]) -> Iterator[Sign]:
 
 def _versions() -> Iterator[Sign]:
     python = f"{platform.python_version()} at {sys.executable}, SQLite {sqlite3.sqlite_version}"
-    if sys.version_info < (3, 11):
-        yield Sign("wrong", "python", python, "Surefoot needs Python 3.11 or newer.")
-    else:
-        yield Sign("ok", "python", python)
+    yield Sign("ok", "python", python)
     found = []
     for name in PACKAGES:
         try:
@@ -159,9 +156,8 @@ def _disk(place: Path) -> Iterator[Sign]:
 def _models() -> Iterator[Sign]:
     missing = embedded_available()
     if missing is None:
-        yield Sign(
-            "ok", "embedded", "the small model runs here; it was made for short decisions, not for an agent"
-        )
+        what = "a model of 135M parameters runs here: enough for the demo's short decisions, not for an agent"
+        yield Sign("ok", "embedded", what)
     else:
         yield Sign("note", "embedded", f"not usable: {missing}", "`make setup` in a checkout installs it.")
     for provider, (key, url) in VARIABLES.items():

@@ -82,7 +82,7 @@ def view(error: BaseException) -> dict[str, str]:
                 "code": "unexpected",
                 "what": "surefoot met an error that it did not expect",
                 "why": f"{type(error).__name__}: {error}"[:500],
-                "remedy": "The same command with --debug shows where; it is ours or the workflow's.",
+                "remedy": "Run the same command with --debug to see where it came from.",
             }
 
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+import shutil
+import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import click
@@ -69,16 +73,29 @@ def money(usd: float) -> str:
 
 
 def call_text(tool: str | None, args: Any, most: int = 90) -> str:
-    """`refund(number="1001", amount="80")`, as short as the line needs; with unknown arguments `refund(…)`."""
+    """`refund(number="1001", amount="80")`, as short as the line needs; `refund(…)` where args is None."""
     inner = "…"
     if isinstance(args, Mapping):
         inner = ", ".join(f"{key}={dumps(value)}" for key, value in args.items())
     return one_line(f"{tool or '?'}({inner})", most)
 
 
-def words(parts: Sequence[str]) -> str:
-    """A command line that a shell takes as it stands."""
-    return shlex.join(parts)
+def ours(*parts: str) -> str:
+    """A command of ours that a shell takes as it stands, called as this process was called."""
+    return f"{program()} {shlex.join(parts)}"
+
+
+@cache
+def program() -> str:
+    """`surefoot`, where that finds this very program; else the path by which it was started."""
+    started = Path(sys.argv[0])
+    found = shutil.which("surefoot")
+    if started.name == "__main__.py" or not started.exists():
+        return "surefoot" if found else f"{shlex.quote(sys.executable)} -m surefoot"
+    if found and Path(found).resolve() == started.resolve():
+        return "surefoot"
+    is_below = started.absolute().is_relative_to(Path.cwd())
+    return shlex.quote(str(started.absolute().relative_to(Path.cwd()) if is_below else started))
 
 
 def store_words(settings: Settings) -> list[str]:
@@ -90,7 +107,7 @@ def store_words(settings: Settings) -> list[str]:
 def work_words(target: str | None, settings: Settings) -> str:
     """The command that goes on with what is due."""
     named = [target] if target else [] if settings.workflow else ["TARGET"]
-    return words(["surefoot", "work", *named, *store_words(settings)])
+    return ours("work", *named, *store_words(settings))
 
 
 class Duration(click.ParamType[int]):

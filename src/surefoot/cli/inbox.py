@@ -20,10 +20,10 @@ from .formats import (
     call_text,
     clock_time,
     iso,
+    ours,
     parse_json,
     store_words,
     until,
-    words,
     work_words,
 )
 from .opening import go, open_store
@@ -72,8 +72,8 @@ def list_items(given: Given, everything: bool, run: str | None, limit: int) -> N
     columns = [Column("item"), Column("kind"), Column("status"), Column("for"), Column("what", wide=True)]
     columns += [Column("waits"), Column("expires"), Column("why", wide=True)]
     given.output.table(columns, [_cells(row, now) for row in rows])
-    command = ["surefoot", "inbox", "show", rows[0].id, *store_words(given.settings)]
-    given.output.say(f"Details, and the commands that decide: {words(command)}", "dim")
+    details = ours("inbox", "show", rows[0].id, *store_words(given.settings))
+    given.output.say(f"Details, and the commands that decide: {details}", "dim")
 
 
 def _cells(row: ItemRow, now: int) -> list[Cell]:

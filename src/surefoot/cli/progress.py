@@ -139,7 +139,7 @@ class Story:
     def _step_failed(self, view: dict[str, Any]) -> tuple[str, str, Style]:
         self._open.pop(f"step {view['step']}", None)
         again = "; it is tried again" if view.get("retry_at") else ""
-        return view["step"], f"failed: {_error(view)}{again}", "warn" if again else "bad"
+        return view["step"], f"failed: {_error(view)}{again}", "warn"
 
     def _ask_reserved(self, view: dict[str, Any]) -> tuple[str, str, Style]:
         turn = f", turn {view['turn'] + 1}" if view.get("turn") else ""

@@ -11,7 +11,7 @@ from ..errors import SurefootError
 from ..orchestrator.results import Result, Waiting
 from ..settings import Settings
 from .failures import DONE, FAILED, WAITING
-from .formats import call_text, clock_time, duration, iso, money, store_words, words, work_words
+from .formats import call_text, clock_time, duration, iso, money, ours, store_words, work_words
 from .output import Output, clean, one_line
 
 
@@ -75,9 +75,7 @@ def tell_result(output: Output, result: Result, settings: Settings, target: str 
             tell_item(output, item, settings)
         output.say(f"After a decision the run goes on with\n  {work_words(target, settings)}")
     elif result.status != "queued":
-        output.say(
-            f"Look into it: {words(['surefoot', 'runs', 'show', result.run, *store_words(settings)])}", "dim"
-        )
+        output.say(f"Look into it: {ours('runs', 'show', result.run, *store_words(settings))}", "dim")
 
 
 def tell_error(output: Output, error: SurefootError) -> None:
@@ -110,7 +108,16 @@ def decide_commands(item: str, choices: Sequence[str], settings: Settings, *, is
     }
     lines = []
     for choice in choices:
-        command = ["surefoot", "inbox", "decide", item, choice, *_NEEDS.get(choice, ()), "--by", "YOU"]
-        lines.append((words([*command, *store_words(settings)]), means.get(choice, "")))
+        what = [
+            "inbox",
+            "decide",
+            item,
+            choice,
+            *_NEEDS.get(choice, ()),
+            "--by",
+            "YOU",
+            *store_words(settings),
+        ]
+        lines.append((ours(*what), means.get(choice, "")))
     width = max(len(line) for line, _ in lines) if lines else 0
     return [f"{line:<{width}}  # {meaning}" for line, meaning in lines]

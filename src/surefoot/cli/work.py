@@ -10,7 +10,7 @@ import click
 from ..core.fold import RunState
 from ..settings import Settings
 from .failures import DONE, FAILED, WAITING
-from .formats import money, store_words, words
+from .formats import money, ours, store_words
 from .opening import go, open_runtime, warn_of_unknown
 from .options import Given, command, deployment_options, target_argument
 from .output import Output, Style
@@ -99,4 +99,4 @@ def answer(output: Output, settings: Settings, tally: Tally) -> None:
     else:
         output.answer("Nothing is due.")
     if tally.waits_for_people:
-        output.say(f"See {words(['surefoot', 'inbox', 'list', *store_words(settings)])}", "dim")
+        output.say(f"See {ours('inbox', 'list', *store_words(settings))}", "dim")
