@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, cast
 
 import click
@@ -26,7 +27,7 @@ def completion(ctx: click.Context, shell: str) -> None:
     fish  surefoot completion fish > ~/.config/fish/completions/surefoot.fish
     """
     made = cast(Any, get_completion_class(shell))
-    source: str = made(ctx.find_root().command, {}, "surefoot", "_SUREFOOT_COMPLETE").source()
+    source = made(ctx.find_root().command, {}, "surefoot", "_SUREFOOT_COMPLETE").source()
     click.echo(source)
-    if click.get_text_stream("stderr").isatty():
+    if sys.stderr.isatty():
         click.echo(f"# {_WHERE[shell]}", err=True)

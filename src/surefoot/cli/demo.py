@@ -24,14 +24,14 @@ from ..orchestrator.runtime import Runtime
 from ..orchestrator.trace import Trace, trace_of
 from ..settings import Settings
 from .failures import DONE, FAILED
-from .formats import STATUS_STYLES, duration, money, ours, store_words
+from .formats import DEMO_STORE, STATUS_STYLES, duration, money, ours, store_words
 from .opening import go, open_runtime
 from .options import Given, command
 from .output import Cell, Column, Output, one_line
-from .progress import Place, follow, telling
+from .progress import Place, follow, last_seq, telling
 from .results import result_json, tell_error, tell_item
 
-FOLDER = Path(".surefoot") / "demo"
+FOLDER = Path(DEMO_STORE.removeprefix("sqlite:///")).parent
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,11 @@ def demo(given: Given, keep: bool, quiet: bool) -> int:
         shutil.rmtree(FOLDER)
     # The desk's shop is found by this name; the demo's is not the one that a real run here would use.
     os.environ["SUPPORT_DESK_SHOP"] = str(FOLDER / "shop.db")
-    store = f"sqlite:///{FOLDER / 'state.db'}"
-    settings = replace(given.settings, store=store, sources={**given.settings.sources, "store": "demo"})
+    settings = replace(given.settings, store=DEMO_STORE, sources={**given.settings.sources, "store": "demo"})
     show = Show(given.output, settings, desk.desk)
     told = go(show.work_through(desk.tickets(), quiet=quiet))
     if given.output.json:
-        given.output.document({"store": store, "tickets": [show.ticket_json(one) for one in told]})
+        given.output.document({"store": DEMO_STORE, "tickets": [show.ticket_json(one) for one in told]})
     else:
         show.tell_table(told)
     show.tell_what_next(told)
@@ -114,7 +113,8 @@ class Show:
         began = time.monotonic()
         # One after the other: the embedded model answers one question at a time anyway.
         run = await runtime.start(ticket, key=name)
-        result = await follow(runtime.store, run.id, place, runtime.result(run.id))
+        seen = 0 if run.created else await last_seq(runtime, run.id)
+        result = await follow(runtime.store, run.id, place, runtime.result(run.id), after=seen)
         trace = trace_of(await runtime.store.events(run.id))
         told = Told(name, result, trace, time.monotonic() - began)
         place.say([("  => ", ""), (self._decision(told), STATUS_STYLES.get(result.status, ""))])
@@ -184,11 +184,7 @@ class Show:
             say(f"What happened in a run, step by step:\n  {ours('runs', 'show', first.result.run, *words)}")
         say(f"Prove that no journal was changed:\n  {ours('audit', 'verify', *words)}")
         other = ours("demo", "--model", "openai:NAME")
-        say(
-            say(
-                f"The same on another model (with OPENAI_API_KEY, or OPENAI_BASE_URL of your server):\n  {other}"
-            )
-        )
+        say(f"On another model (with OPENAI_API_KEY, or OPENAI_BASE_URL of your own server):\n  {other}")
 
 
 def path_of(trace: Trace) -> str:

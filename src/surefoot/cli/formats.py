@@ -104,8 +104,13 @@ def store_words(settings: Settings) -> list[str]:
     return [] if is_found else ["--store", settings.store]
 
 
+DEMO_STORE = "sqlite:///.surefoot/demo/state.db"
+
+
 def work_words(target: str | None, settings: Settings) -> str:
     """The command that goes on with what is due."""
+    if settings.store == DEMO_STORE:
+        return ours("demo", "--keep")  # its runs belong to its own shop, which `work` would not find
     named = [target] if target else [] if settings.workflow else ["TARGET"]
     return ours("work", *named, *store_words(settings))
 

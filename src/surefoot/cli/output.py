@@ -8,6 +8,7 @@ control characters are shown, not sent.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -137,7 +138,7 @@ def taking_over(*, json: bool) -> Iterator[Output]:
     """An Output that has stdout for itself until the block ends."""
     stdout, stderr = sys.stdout, sys.stderr
     for stream in (stdout, stderr):
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     stdout.flush()
     sys.stdout = stderr
