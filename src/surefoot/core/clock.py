@@ -25,3 +25,12 @@ class Clock(Protocol):
 
 def micros(seconds: float) -> int:
     return round(seconds * MICROS)
+
+
+END_OF_TIME = 2**62
+"""The latest time that is written down; every store has room for it."""
+
+
+def after(now: int, seconds: float) -> int:
+    """That many seconds later, and at the end of time at the latest."""
+    return min(now + micros(seconds), END_OF_TIME)

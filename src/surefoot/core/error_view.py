@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from math import isfinite
 from typing import Any
 
 from ..errors import StepFailed, SurefootError, every_error
@@ -10,19 +12,19 @@ from ..errors import StepFailed, SurefootError, every_error
 def view_of(error: BaseException) -> dict[str, Any]:
     """code, what, why, remedy, transient; of a foreign exception its type and text as `why`."""
     if isinstance(error, SurefootError):
-        view: dict[str, Any] = {"code": error.code, "what": error.what}
-        if error.why:
-            view["why"] = error.why
-        if error.remedy:
-            view["remedy"] = error.remedy
+        view: dict[str, Any] = {"code": error.code, "what": _said(error, "what") or "it failed"}
+        if why := _said(error, "why"):
+            view["why"] = why
+        if remedy := _said(error, "remedy"):
+            view["remedy"] = remedy
         if error.transient:
             view["transient"] = True
-        if error.retry_after is not None:
-            view["retry_after"] = error.retry_after
-        if by := error.data.get("by"):
+        if (asked := wait_of(error)) is not None:
+            view["retry_after"] = asked
+        if by := getattr(error, "data", {}).get("by"):
             view["by"] = str(by)
         return view
-    text = str(error).strip()
+    text = text_of(error).strip()
     name = type(error).__name__
     return {
         "code": StepFailed.code,
@@ -30,6 +32,30 @@ def view_of(error: BaseException) -> dict[str, Any]:
         "why": text[:2000],
         "remedy": "See the step's code; `surefoot runs show --debug` has the traceback.",
     }
+
+
+def text_of(error: BaseException) -> str:
+    """What it says; also of one whose own text cannot be had."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001  a bug in somebody's exception must not become one of ours
+        return "(it has no text that can be shown)"
+
+
+def wait_of(error: SurefootError) -> float | None:
+    """Seconds that it asks to wait, where it says so in a way that can be done."""
+    asked: Any = error.retry_after
+    if isinstance(asked, timedelta):
+        asked = asked.total_seconds()
+    return float(asked) if isinstance(asked, int | float) and isfinite(asked) and asked >= 0 else None
+
+
+def _said(error: SurefootError, name: str) -> str:
+    """`what`, `why` or `remedy`; whoever raised it may have put anything there, such as another exception."""
+    value = getattr(error, name, "")
+    if isinstance(value, str):
+        return value
+    return text_of(value) if isinstance(value, BaseException) else repr(value)
 
 
 def error_of(view: dict[str, Any]) -> SurefootError:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from ..core import events as e
 from ..core.clock import micros
-from ..core.error_view import error_of, view_of
+from ..core.error_view import error_of, text_of, view_of
 from ..core.journal import Acts, Body, Journal
 from ..core.jsons import canonical
 from ..core.model import Bound, Model, ModelAnswer, ModelRequest, ProposedCall, Tokens
@@ -106,6 +106,7 @@ class ModelRoad:
         try:
             until = started + micros(request.timeout)
             answer = await self._acts.stoppable(model.request(request), until)
+            answered = self._answered(ask, model, answer, started)
         except TimeoutError:
             error = ModelUnavailable(
                 f"{model.name} did not answer within {request.timeout:g} s",
@@ -120,33 +121,44 @@ class ModelRoad:
             raise
         except Exception as error:
             # A provider's own bug: what was billed is unknown, and the next model may still answer.
-            text = journal.scrub(f"{type(error).__name__}: {error}")[:500]
+            text = journal.scrub(f"{type(error).__name__}: {text_of(error)}")[:500]
             unavailable = ModelUnavailable(f"{model.name} failed", why=text)
             await journal.write(e.AskFailed(ask, view_of(unavailable), charged=True, ms=self._ms(started)))
             raise unavailable from error
-        usage = answer.usage
-        await journal.write(
-            e.AskAnswered(
-                ask=ask,
-                text=journal.scrub(answer.text),
-                model_version=answer.version,
-                finish=answer.finish,
-                tokens_in=usage.input if usage else 0,
-                tokens_out=usage.output if usage else 0,
-                cached=usage.cached if usage else 0,
-                nanousd=model.price(usage) if usage else 0,
-                held=usage is None,
-                ms=self._ms(started),
-                calls=[[call.id, call.name, journal.scrub(call.arguments)] for call in answer.calls],
-            )
-        )
+        await journal.write(answered)
         # From the journal's own words, so that the first pass and a replay see the same.
         recorded = journal.state.asks[ask].answer
         assert recorded is not None
         return _answer_of(recorded)
 
+    def _answered(self, ask: str, model: Model, answer: ModelAnswer, started: int) -> e.AskAnswered:
+        """Raises where a provider broke its word on what an answer is."""
+        scrub = self._journal.scrub
+        usage = answer.usage
+        if usage is not None and min(usage.input, usage.output, usage.cached) < 0:
+            usage = None  # nobody gets money back for asking: then it was not said what was used
+        return e.AskAnswered(
+            ask=ask,
+            text=scrub(_text(answer.text)),
+            model_version=_text(answer.version),
+            finish=_text(answer.finish),
+            tokens_in=usage.input if usage else 0,
+            tokens_out=usage.output if usage else 0,
+            cached=usage.cached if usage else 0,
+            nanousd=model.price(usage) if usage else 0,
+            held=usage is None,
+            ms=self._ms(started),
+            calls=[[_text(call.id), _text(call.name), scrub(_text(call.arguments))] for call in answer.calls],
+        )
+
     def _ms(self, started: int) -> float:
         return round((self._journal.now() - started) / 1000, 3)
+
+
+def _text(value: str) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} where a text belongs")
+    return value
 
 
 def _failure(known: list[AskState], model: str) -> ModelError | None:

@@ -102,16 +102,17 @@ def _read(answer: ModelAnswer, shape: Shape, free_text: bool) -> tuple[Any, list
     if free_text:
         text = answer.text.strip()
         return text, ([] if text else ["it was empty"]), ""
-    wrong: list[str] = []
+    no_json: list[str] = []
+    no_fit: list[str] = []
     for text, how in _candidates(answer.text):
         try:
             parse_strictly(text)
             return shape.load(text), [], how
         except ValidationError as error:
-            wrong = wrong or lines_of(error)
+            no_fit = no_fit or lines_of(error)
         except ValueError as error:
-            wrong = wrong or [f"it is not JSON: {error}"]
-    return None, wrong, ""
+            no_json = no_json or [f"it is not JSON: {error}"]
+    return None, no_fit or no_json, ""
 
 
 def _candidates(text: str) -> list[tuple[str, str]]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 from ..core import events as e
-from ..core.clock import micros
-from ..core.error_view import view_of
+from ..core.clock import after, micros
+from ..core.error_view import text_of, view_of, wait_of
 from ..core.journal import Body, Parked
 from ..core.step import Use
 from ..core.wiring import INPUT, Wired
@@ -62,10 +62,10 @@ class Bodies:
             body.stopped = True
         except (StaleLease, StoreError):
             raise
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  whatever a body raises is journaled
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # noqa: BLE001  whatever a body raises is journaled, sys.exit() too
             failure = error
-        except BaseExceptionGroup as group:
-            failure = group
         finally:
             if timer is not None:
                 timer.cancel()
@@ -145,12 +145,11 @@ class Bodies:
         retry_at = None
         if isinstance(failure, BaseExceptionGroup):
             # A TaskGroup hides its reason; the first one of ours says most.
-            error = next(
-                (x for x in failure.exceptions if isinstance(x, SurefootError)), failure.exceptions[0]
-            )
+            reasons = list(_reasons(failure))
+            error = next((one for one in reasons if isinstance(one, SurefootError)), reasons[0])
         if isinstance(error, SurefootError) and error.transient and body.attempt < step.retry.attempts:
-            delay = step.retry.delay(body.attempt, self._deployment.chance(), error.retry_after)
-            retry_at = self._deployment.clock.now() + micros(delay)
+            delay = step.retry.delay(body.attempt, self._deployment.chance(), wait_of(error))
+            retry_at = after(self._deployment.clock.now(), delay)
         detail = None
         if not isinstance(error, SurefootError):
             detail = self._journal.scrub("".join(traceback.format_exception(failure)))[-8000:]
@@ -171,8 +170,8 @@ class Bodies:
                 value = fallback(**self._inputs(wired, wired.fallback_takes) if wired.fallback_takes else {})
             raw = self._journal.raw(wired.output, value)
             wired.output.load(raw)
-        except Exception as error:  # noqa: BLE001  a fallback that fails goes to a person
-            text = self._journal.scrub(f"{type(error).__name__}: {error}")[:500]
+        except (Exception, SystemExit) as error:  # noqa: BLE001  a fallback that fails goes to a person
+            text = self._journal.scrub(f"{type(error).__name__}: {text_of(error)}")[:500]
             await self._journal.write(
                 e.ReviewOpened(
                     item=self._journal.new_id("item"),
@@ -187,3 +186,12 @@ class Bodies:
 
     def _ms(self, started: int) -> float:
         return round((self._deployment.clock.now() - started) / 1000, 3)
+
+
+def _reasons(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    """What is in it, also in the groups of groups inside."""
+    for one in group.exceptions:
+        if isinstance(one, BaseExceptionGroup):
+            yield from _reasons(one)
+        else:
+            yield one

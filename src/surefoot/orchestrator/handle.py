@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..core import events as e
-from ..core.clock import MICROS, Clock, micros
+from ..core.clock import MICROS, Clock, after, micros
 from ..core.journal import Body, Journal
 from ..core.run import Run
 from ..core.step import Step
@@ -73,7 +73,7 @@ class Handle(Run):
         name = state.timer_at.get((self.step, self.attempt, occurrence))
         if name is None:
             name = self._journal.new_id("t")
-            due = self._journal.now() + micros(max(seconds, 0.0))
+            due = after(self._journal.now(), max(seconds, 0.0))
             await self._journal.write(e.TimerSet(name, self.step, self.attempt, due, occurrence))
         timer = state.timers[name]
         if timer.fired:

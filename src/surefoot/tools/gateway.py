@@ -13,7 +13,7 @@ from typing import Any
 
 from ..core import events as e
 from ..core.clock import Clock, micros
-from ..core.error_view import error_of, view_of
+from ..core.error_view import error_of, text_of, view_of, wait_of
 from ..core.journal import Acts, Body, Journal
 from ..core.jsons import Raw, canonical
 from ..core.rule import Rule
@@ -206,7 +206,8 @@ class Gateway:
                 raise
             except Exception as error:  # noqa: BLE001  then nobody can tell, and a person is asked
                 why += (
-                    f"; reconcile failed with {type(error).__name__}: {self._journal.scrub(str(error))[:200]}"
+                    f"; reconcile failed with {type(error).__name__}: "
+                    f"{self._journal.scrub(text_of(error))[:200]}"
                 )
         match answer:
             case Done(result=result):
@@ -293,14 +294,14 @@ class Gateway:
     ) -> Any:
         """It failed, or was stopped, after the intent: nobody knows. Raises for the body to be tried again;
         a ONCE call is settled first, here or by a person."""
-        text = self._journal.scrub(f"{type(error).__name__}: {error}")[:2000]
+        text = self._journal.scrub(f"{type(error).__name__}: {text_of(error)}")[:2000]
         shown: SurefootError
         if tool.effect is Effect.READ:
             shown = Transient(f"{tool.name} did not work", why=text)
         else:
             shown = CallUnknown(f"{tool.name} may have happened", why=text)
         if isinstance(error, SurefootError):
-            shown.retry_after = error.retry_after
+            shown.retry_after = wait_of(error)
         await self._outcome(tool, e.CallUnknown(call_id, view_of(shown), ms=self._ms(started)))
         if tool.effect is Effect.ONCE:
             call = self._journal.state.calls[call_id]

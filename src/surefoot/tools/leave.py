@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from ..core import events as e
-from ..core.clock import micros
+from ..core.clock import after
 from ..core.journal import Body, Journal
 from ..core.jsons import Raw
 from ..core.rule import Rule
@@ -144,7 +144,7 @@ class Leaves:
                 rule=ask.rule,
                 by=ask.by,
                 occurrence=occurrence,
-                expires=None if ask.within is None else now + micros(ask.within.total_seconds()),
+                expires=None if ask.within is None else after(now, ask.within.total_seconds()),
             )
         )
         raise body.park()
