@@ -147,12 +147,12 @@ class Worker:
         while self._looking and self.has_room:
             self._looking = False
             room = self._concurrency - len(self._drives)
-            claimed = await self._store.claim(room)
+            claimed = await self._store.claim(room, workflow=self._deployment.workflow.name)
             if len(claimed) == room:
                 self._looking = True
             await self._take_up(claimed)
             if not claimed:
-                self._next_due = await self._store.next_due()
+                self._next_due = await self._store.next_due(self._deployment.workflow.name)
         if self._suspects and not self._drives:
             # It was claimed too often without progress: once more, alone, so that nobody dies with it.
             await self._take_all([self._suspects.pop(0)])

@@ -47,8 +47,9 @@ class Reader:
     def pending_mail(self, worker: str) -> list[str]:
         return [run for (run,) in self._all(_SQL["pending_mail"], worker)]
 
-    def next_due(self) -> int | None:
-        due: int | None = self._one(_SQL["next_due"])[0]
+    def next_due(self, workflow: str | None) -> int | None:
+        (row,) = self._connection.execute(_SQL["next_due"], {"workflow": workflow}).fetchall()
+        due: int | None = row[0]
         return due
 
     # ── journals ──

@@ -139,8 +139,10 @@ class SqliteStore:
 
     # ── leases ──
 
-    async def claim(self, limit: int, *, run: str | None = None) -> list[Claimed]:
-        claimed: list[Claimed] = await self._writer.put(self._duties.claim(limit, run))
+    async def claim(
+        self, limit: int, *, run: str | None = None, workflow: str | None = None
+    ) -> list[Claimed]:
+        claimed: list[Claimed] = await self._writer.put(self._duties.claim(limit, run, workflow))
         return claimed
 
     async def heartbeat(self, until: int) -> None:
@@ -188,9 +190,9 @@ class SqliteStore:
         with self._explained:
             return self._reader.pending_mail(self.worker)
 
-    async def next_due(self) -> int | None:
+    async def next_due(self, workflow: str | None = None) -> int | None:
         with self._explained:
-            return self._reader.next_due()
+            return self._reader.next_due(workflow)
 
     async def journals(self, runs: Iterable[str]) -> dict[str, list[StoredEvent]]:
         with self._explained:

@@ -284,8 +284,13 @@ class Store(Protocol):
         ...
 
     # ── leases ──
-    async def claim(self, limit: int, *, run: str | None = None) -> list[Claimed]:
-        """Takes due runs that nobody holds, oldest due first; first frees those of dead workers."""
+    async def claim(
+        self, limit: int, *, run: str | None = None, workflow: str | None = None
+    ) -> list[Claimed]:
+        """Takes due runs that nobody holds, oldest due first; first frees those of dead workers.
+
+        With `workflow` only runs of that name: a worker knows how to drive no others.
+        """
         ...
 
     async def heartbeat(self, until: int) -> None:
@@ -324,8 +329,8 @@ class Store(Protocol):
         """Runs held by this worker that have mail."""
         ...
 
-    async def next_due(self) -> int | None:
-        """When the next unheld run falls due (may be past)."""
+    async def next_due(self, workflow: str | None = None) -> int | None:
+        """When the next unheld run (of this workflow) falls due (may be past)."""
         ...
 
     async def journals(self, runs: Iterable[str]) -> dict[str, list[StoredEvent]]: ...

@@ -42,6 +42,17 @@ async def claims_are_oldest_due_first_and_limited(rig: Rig) -> None:
     assert await store.next_due() is None
 
 
+async def a_claim_for_one_workflow_takes_no_run_of_another(rig: Rig) -> None:
+    store = await rig.store()
+    older = (await store.submit(rig.new_run(workflow="mail", at=rig.time - 2 * SECOND))).run
+    newer = (await store.submit(rig.new_run(workflow="desk", at=rig.time - SECOND))).run
+    assert await store.next_due("desk") == rig.time - SECOND
+    assert await store.claim(10, workflow="shop") == []
+    assert await store.next_due("shop") is None
+    assert [claimed.lease.run for claimed in await store.claim(10, workflow="desk")] == [newer]
+    assert [claimed.lease.run for claimed in await store.claim(10)] == [older]
+
+
 async def a_claim_brings_what_the_holder_needs(rig: Rig) -> None:
     store = await rig.store()
     new = rig.new_run(data_key=b"\x01wrapped", workflow="w", version="7", fingerprint="f7")

@@ -9,7 +9,7 @@ FROM mail JOIN runs ON runs.row = mail.run WHERE runs.id = ? ORDER BY mail.id
 SELECT DISTINCT runs.id FROM mail CROSS JOIN runs ON runs.row = mail.run WHERE runs.owner = ?
 
 -- name: next_due
-SELECT min(due) FROM runs WHERE owner IS NULL AND due IS NOT NULL
+SELECT min(due) FROM runs WHERE owner IS NULL AND due IS NOT NULL AND (:workflow IS NULL OR workflow = :workflow)
 
 -- name: journals
 SELECT runs.id, e.seq, e.at, e.kind, e.version, e.view, e.sealed, e.hash
