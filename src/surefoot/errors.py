@@ -104,6 +104,7 @@ class BadSignature(DefinitionError):
 
 class DuplicateName(DefinitionError):
     code = "duplicate_name"
+    default_remedy = "Give one of them another name (name=), or list it once."
 
 
 class PromptMissing(DefinitionError):
@@ -387,6 +388,6 @@ def every_error() -> dict[str, type[SurefootError]]:
     queue: list[type[SurefootError]] = [SurefootError]
     while queue:
         cls = queue.pop()
-        found[cls.code] = cls
+        found.setdefault(cls.code, cls)  # a user's own kind of Transient does not take the place of ours
         queue.extend(cls.__subclasses__())
     return found

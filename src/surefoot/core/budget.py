@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from ..errors import DefinitionError
 from .model import NANO
 
+_MOST_USD = 1_000_000_000
+"""In nano-dollars this still fits the integers of every store."""
+
 
 def nano(usd: str | int | float | Decimal) -> int:
     """Dollars to nano-dollars, rounded up."""
-    amount = Decimal(str(usd)) * NANO
-    if not amount.is_finite() or amount < 0:
+    try:
+        amount = Decimal(str(usd))
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or not 0 <= amount < _MOST_USD:
         raise DefinitionError(f"{usd!r} is no amount of money", remedy='Give dollars, such as "0.20".')
-    return int(amount.to_integral_value(rounding="ROUND_CEILING"))
+    return int((amount * NANO).to_integral_value(rounding="ROUND_CEILING"))
 
 
 @dataclass(frozen=True)
@@ -37,8 +44,11 @@ class Budget:
     def __post_init__(self) -> None:
         for name in ("tokens", "tool_calls", "model_calls", "seconds", "day_tokens"):
             value = getattr(self, name)
-            if value is not None and value < 0:
-                raise DefinitionError(f"Budget({name}={value!r}) is negative")
+            if value is not None and not 0 <= value < math.inf:
+                raise DefinitionError(
+                    f"Budget({name}={value!r}) is no cap",
+                    remedy="Give a number from 0 on, or None for no cap.",
+                )
         for name in ("usd", "day_usd"):
             if (value := getattr(self, name)) is not None:
                 nano(value)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from ..errors import BadSignature, DefinitionError
+from .schema import name_of
 from .tool import Isolation
 
 P = ParamSpec("P")
@@ -131,9 +132,22 @@ def step(
     `isolation="process"`, where a timeout can kill it.
     """
 
-    def make(function: Callable[..., Any]) -> Step[..., Any]:
+    def make(function: Any) -> Step[..., Any]:
         is_async = inspect.iscoroutinefunction(function)
-        own = name or function.__name__
+        own = name or name_of(function)
+        if (
+            not callable(function)
+            or inspect.isgeneratorfunction(function)
+            or inspect.isasyncgenfunction(function)
+        ):
+            raise BadSignature(
+                f"step {own!r} is {'a generator' if callable(function) else 'no function'}",
+                remedy="A step is a function that gives its result once.",
+            )
+        if timeout is not None and not timeout > 0:
+            raise BadSignature(
+                f"step {own!r} has a timeout of {timeout} s", remedy="Give it some time, or None."
+            )
         if isolation and is_async:
             raise BadSignature(
                 f"step {own!r} is async and isolated in a process",

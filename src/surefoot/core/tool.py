@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
 
-from ..errors import BadSignature, DefinitionError
-from .schema import Parameters, RawParameters, RawShape, Shape, hints_of
+from ..errors import BadSignature, DefinitionError, InvalidArguments
+from .schema import Parameters, RawParameters, RawShape, Shape, hints_of, name_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -118,14 +118,16 @@ class Tool(Generic[P, R]):
         """Positional and keyword arguments by name. Raises InvalidArguments."""
         if not args:
             return dict(kwargs)
-        if self.takes_mapping:
+        if self.takes_mapping and len(args) == 1 and isinstance(args[0], Mapping):
             return {**args[0], **kwargs}
         names = list(self.parameters.names) if isinstance(self.parameters, Parameters) else []
         bound = dict(zip(names, args, strict=False))
         doubled = bound.keys() & kwargs.keys()
         if len(args) > len(names) or doubled:
-            raise TypeError(
-                f"{self.name}({', '.join(names)}) was called with {len(args)} positional arguments"
+            raise InvalidArguments(
+                f"{self.name}({', '.join(names)}) was called with {len(args)} arguments by position",
+                why=f"{sorted(doubled)} are given twice" if doubled else f"it takes {len(names)}",
+                remedy="Give the arguments by name.",
             )
         return {**bound, **kwargs}
 
@@ -153,6 +155,7 @@ class Tool(Generic[P, R]):
         max_bytes: int = 256 * 1024,
     ) -> Tool[..., Any]:
         """A tool from elsewhere: `function(call, arguments)` behind a raw JSON Schema."""
+        _check_declared(name, effect, timeout, max_bytes)
         return Tool(
             name=_name(name),
             description=description,
@@ -198,7 +201,12 @@ def tool(
     because only the author knows it."""
 
     def decorate(function: Callable[..., Any], /) -> Tool[..., Any]:
-        own = _name(name or function.__name__)
+        own = _name(name or name_of(function))
+        _check_declared(own, effect, timeout, max_bytes)
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise BadSignature(
+                f"tool {own!r} is a generator", remedy="A tool is a function that gives its result once."
+            )
         hints = hints_of(function, "tool")
         if "return" not in hints:
             raise BadSignature(
@@ -240,6 +248,19 @@ def tool(
     return decorate  # type: ignore[return-value]  # one body serves the four overloads
 
 
+def _check_declared(name: str, effect: Effect, timeout: float, max_bytes: int) -> None:
+    if not isinstance(effect, Effect):
+        raise BadSignature(
+            f"tool {name!r} has {effect!r} as its effect",
+            remedy="Give Effect.READ, IDEMPOTENT, KEYED or ONCE.",
+        )
+    if not timeout > 0 or max_bytes < 1:
+        raise BadSignature(
+            f"tool {name!r} has a timeout of {timeout} s and at most {max_bytes} bytes of result",
+            remedy="Give it some time and some room.",
+        )
+
+
 def _is_async(function: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(function, "__call__", None)  # noqa: B004  (an object with an async __call__)
@@ -247,9 +268,10 @@ def _is_async(function: Callable[..., Any]) -> bool:
 
 
 def _name(name: str) -> str:
-    if not name or len(name) > 64 or not all(c.isalnum() or c in "_-" for c in name):
+    if not name or len(name) > 64 or not all((c.isascii() and c.isalnum()) or c in "_-" for c in name):
         raise BadSignature(
             f"{name!r} is no name for a tool",
             why="models accept letters, digits, _ and -, 64 at most",
+            remedy="Give it another one with name=.",
         )
     return name

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, get_args, get_origin
+from typing import Any, get_origin
 
 from ..errors import (
     BadSignature,
@@ -22,9 +22,9 @@ from ..errors import (
     WrongType,
 )
 from .run import Run
-from .schema import Shape, hints_of, parameters_of
+from .schema import Shape, hints_of, name_of, parameters_of
 from .step import Review, Step, Use
-from .types import allows_none, fits, show, without_none
+from .types import allows_none, bare, fits, show, without_none
 
 INPUT = ""
 """Where a parameter takes the run's input. No step can have this name."""
@@ -85,15 +85,14 @@ def _output_of(one: Step[..., Any]) -> Any:
             f"step {one.name!r} does not say what it gives",
             remedy="Annotate its result (-> None where there is none).",
         )
-    return _awaited(hints["return"])
-
-
-def _awaited(annotation: Any) -> Any:
-    """Of a plain function that returns an awaitable, what is awaited."""
-    origin = get_origin(annotation)
+    origin = get_origin(hints["return"])
     if isinstance(origin, type) and issubclass(origin, Awaitable):
-        return get_args(annotation)[-1]
-    return annotation
+        raise BadSignature(
+            f"step {one.name!r} gives {show(hints['return'])}",
+            why="what a step gives is kept as JSON, and this still has to be awaited",
+            remedy="Make it async def, and annotate what it gives in the end.",
+        )
+    return hints["return"]
 
 
 def _wire(
@@ -114,9 +113,12 @@ def _wire(
                 remedy="Annotate it with the type of the step that it names, or of the input, or Run.",
             )
         wanted = hints[name]
-        if wanted is Run:
+        if bare(wanted) is Run:
             if run_as:
-                raise BadSignature(f"step {one.name!r} takes two handles, {run_as!r} and {name!r}")
+                raise BadSignature(
+                    f"step {one.name!r} takes two handles, {run_as!r} and {name!r}",
+                    remedy="One Run is all that there is: take one of them away.",
+                )
             run_as = name
         elif name in by_name:
             _check_types(workflow, one.name, name, wanted, outputs[name])
@@ -204,19 +206,23 @@ def _check_fallback(
 def _check_fallback_function(
     one: Step[..., Any], fallback: Any, sources: dict[str, str], hints: dict[str, Any], given: Any
 ) -> tuple[str, ...]:
-    if not callable(fallback):
+    if not callable(fallback) or isinstance(fallback, Step | type):
         raise WrongFallback(
             f"step {one.name!r} has {fallback!r} as its fallback",
             remedy="Give a function of the step's inputs, Use(value), or Review(queue).",
         )
-    name = getattr(fallback, "__name__", repr(fallback))
+    name = name_of(fallback)
     if inspect.iscoroutinefunction(fallback):
         raise WrongFallback(
             f"step {one.name!r}: its fallback {name!r} is async",
             why="a fallback is plain code over the step's inputs and makes no calls",
             remedy="Make it a plain def.",
         )
-    fallback_hints = hints_of(fallback, "fallback")
+    try:
+        fallback_hints = hints_of(fallback, "fallback")
+        parameters = parameters_of(fallback, "fallback")
+    except BadSignature as error:
+        raise WrongFallback(f"step {one.name!r}: {error.what}", why=error.why, remedy=error.remedy) from error
     if "return" not in fallback_hints or not fits(fallback_hints["return"], given):
         raise WrongFallback(
             f"step {one.name!r} gives {show(given)}, and its fallback {name!r} gives "
@@ -224,7 +230,7 @@ def _check_fallback_function(
             remedy="Let the fallback give the step's own type.",
         )
     takes = []
-    for parameter in parameters_of(fallback, "fallback"):
+    for parameter in parameters:
         if parameter.name not in sources:
             raise WrongFallback(
                 f"step {one.name!r}: its fallback {name!r} takes {parameter.name!r}, which the step does not",
@@ -243,24 +249,24 @@ def _check_fallback_function(
 
 def _ordered(workflow: str, wired: dict[str, Wired]) -> list[str]:
     """Each after what it needs, otherwise as listed. Raises StepCycle with the whole circle."""
-    done: list[str] = []
-    seen: set[str] = set()
-
-    def visit(name: str, path: tuple[str, ...]) -> None:
-        if name in seen:
-            return
-        if name in path:
-            circle = " -> ".join((*path[path.index(name) :], name))
-            raise StepCycle(
-                f"the steps of {workflow!r} wait for each other: {circle}",
-                why="an arrow reads 'needs'",
-                remedy="Take one of these parameters away.",
-            )
-        for source in wired[name].needs:
-            visit(source, (*path, name))
-        seen.add(name)
-        done.append(name)
-
-    for name in wired:
-        visit(name, ())
-    return done
+    done: dict[str, None] = {}
+    for first, one in wired.items():
+        # The way down from `first`, each step with those of its needs that are still to be looked at.
+        path = {} if first in done else {first: iter(one.needs)}
+        while path:
+            name = next(reversed(path))
+            need = next((other for other in path[name] if other not in done), None)
+            if need is None:
+                done[name] = None
+                del path[name]
+            elif need in path:
+                names = list(path)
+                raise StepCycle(
+                    f"the steps of {workflow!r} wait for each other: "
+                    + " -> ".join((*names[names.index(need) :], need)),
+                    why="an arrow reads 'needs'",
+                    remedy="Take one of these parameters away.",
+                )
+            else:
+                path[need] = iter(wired[need].needs)
+    return list(done)

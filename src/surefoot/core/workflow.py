@@ -5,19 +5,22 @@
 
 from __future__ import annotations
 
+import dis
 import hashlib
 import inspect
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import cached_property
 from pathlib import PurePath
+from types import ModuleType
 from typing import Any
 
-from ..errors import DefinitionError, DuplicateName, ToolNotListed
+from ..errors import BadSignature, DefinitionError, DuplicateName, ToolNotListed
 from .budget import Budget
 from .jsons import canonical, dumps
 from .model import Model
 from .rule import Rule
+from .schema import Parameters
 from .step import Review
 from .tool import Tool
 from .types import show
@@ -50,6 +53,18 @@ class Definition:
                 f"{name!r} is no name for a workflow",
                 remedy="Use letters, digits, '-', '_' and '.', 64 at most.",
             )
+        lists: dict[str, Any] = {
+            "tools": tools,
+            "grants": grants,
+            "rules": rules,
+            "models": models,
+            "secrets": secrets,
+            "steps": steps,
+        }
+        for what, listed in lists.items():
+            if isinstance(listed, str) or not isinstance(listed, Sequence):
+                # Of a string, each of its letters would be taken for one.
+                raise DefinitionError(f"{name!r} has {what}={listed!r}", remedy=f"Give a list: {what}=[...].")
         self.name = name
         self.version = version
         self.description = description
@@ -65,12 +80,19 @@ class Definition:
         self.grants = tuple(grants)
         self.rules = tuple(rules)
         for rule in self.rules:
+            about: Any = getattr(rule, "tool", None)
+            if not isinstance(about, Tool):
+                raise DefinitionError(
+                    f"{name!r} has {rule!r} among its rules",
+                    remedy="Make rules with approve(...) and forbid(...), of functions that are @tool.",
+                )
             if self.tools.get(rule.tool.name) is not rule.tool:
                 raise ToolNotListed(
                     f"a rule of {name!r} is about {rule.tool.name!r}, which is not among its tools",
                     why=f"its tools are {sorted(self.tools)}",
                     remedy="Add it to tools=[...], or drop the rule.",
                 )
+            _check_predicate(name, rule)
         self.budget = budget or Budget()
         self.resources = tuple(resources)
         self.models = tuple(models)
@@ -85,8 +107,8 @@ class Definition:
     def _check_named_tools(self) -> None:
         """A step's body that names a tool which is not listed could only ever fail: say so now."""
         for wired in self.plan.steps.values():
-            for used in _globals_used(wired.step.function):
-                if isinstance(used, Tool) and self.tools.get(used.name) is not used:
+            for used in _tools_named(wired.step.function):
+                if self.tools.get(used.name) is not used:
                     raise ToolNotListed(
                         f"step {wired.name!r} uses the tool {used.name!r}, which {self.name!r} does not list",
                         why=f"its tools are {sorted(self.tools)}",
@@ -172,17 +194,58 @@ def _strings_in(function: Callable[..., Any]) -> list[str]:
     return found
 
 
-def _globals_used(function: Callable[..., Any]) -> list[Any]:
-    """Values of the global and enclosing names that a function's code mentions."""
+def _tools_named(function: Callable[..., Any]) -> list[Tool[..., Any]]:
+    """Tools that a function's code names: as a global, as an attribute of a module, or from around it."""
     function = inspect.unwrap(function)
     scope: dict[str, Any] = getattr(function, "__globals__", {})
-    found = [scope[name] for code in _codes(function) for name in code.co_names if name in scope]
+    found: list[Any] = []
+    for code in _codes(function):
+        if not any(isinstance(scope.get(name), Tool | ModuleType) for name in code.co_names):
+            continue
+        # The names alone do not tell `refund` from `outcome.refund`; the instructions do.
+        before: Any = None
+        for instruction in dis.get_instructions(code):
+            match instruction.opname:
+                case "LOAD_GLOBAL" | "LOAD_NAME":
+                    before = scope.get(instruction.argval)
+                case "LOAD_ATTR" | "LOAD_METHOD" if isinstance(before, ModuleType):
+                    before = vars(before).get(instruction.argval)
+                case _:
+                    before = None
+            found.append(before)
     for cell in getattr(function, "__closure__", None) or ():
         try:
             found.append(cell.cell_contents)
         except ValueError:
             continue  # a name that is bound later, such as the function's own
-    return found
+    return [one for one in found if isinstance(one, Tool)]
+
+
+def _check_predicate(workflow: str, rule: Rule) -> None:
+    """One that cannot be called with the tool's arguments would refuse each call, and only say so then."""
+    when: Any = rule.when
+    parameters = rule.tool.parameters
+    if when is None:
+        return
+    what = f"the rule {rule.name!r} of {workflow!r}"
+    if not callable(when) or inspect.iscoroutinefunction(when):
+        raise BadSignature(
+            f"{what} has {when!r} as its when=", remedy="Give a plain function that says True or False."
+        )
+    try:
+        signature = inspect.signature(when)
+    except ValueError:
+        return  # something built in, that does not tell
+    if not isinstance(parameters, Parameters):
+        return  # what it takes depends on each call
+    try:
+        signature.bind(**dict.fromkeys(parameters.names))
+    except TypeError as error:
+        raise BadSignature(
+            f"{what} cannot be asked about {rule.tool.name}({', '.join(parameters.names)})",
+            why=f"its when= is called with these arguments by name: {error}",
+            remedy="Let it take exactly the tool's arguments.",
+        ) from error
 
 
 __all__ = ["INPUT", "Definition", "Resource", "fingerprint_of", "prompt_path"]
