@@ -153,6 +153,8 @@ def _json(value: Any) -> str:
 class ManualClock:
     """Time moves only by `advance`. Begins at a fixed moment, so that what is written is the same again."""
 
+    by_hand = True
+
     def __init__(self, start: int = 1_767_225_600 * MICROS) -> None:
         self._now = start
         self._due: list[tuple[int, int, _ManualTimer]] = []
@@ -179,6 +181,9 @@ class ManualClock:
             await waiter
         finally:
             timer.cancel()
+
+    async def pause(self, seconds: float) -> None:
+        await asyncio.sleep(min(seconds, 0.01))
 
     async def advance(self, seconds: float) -> None:
         """Fires everything that falls due on the way, in order, and lets what follows from it happen."""

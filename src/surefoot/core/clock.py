@@ -14,6 +14,9 @@ class Timer(Protocol):
 
 
 class Clock(Protocol):
+    by_hand: bool
+    """Moved by a test: it says nothing of whether a process lives, so leases do not lapse by default."""
+
     def now(self) -> int:
         """Microseconds since the epoch."""
         ...
@@ -21,6 +24,10 @@ class Clock(Protocol):
     def call_at(self, at: int, act: Callable[[], None]) -> Timer: ...
 
     async def sleep_until(self, at: int) -> None: ...
+
+    async def pause(self, seconds: float) -> None:
+        """About so long before looking around again; real time, also where the clock is moved by hand."""
+        ...
 
 
 def micros(seconds: float) -> int:

@@ -10,6 +10,8 @@ from ..core.clock import MICROS, Timer
 
 
 class SystemClock:
+    by_hand = False
+
     def now(self) -> int:
         return time.time_ns() // 1000
 
@@ -20,3 +22,6 @@ class SystemClock:
         # Again where the wall clock was set back meanwhile; at most a minute, so that one set forward shows.
         while (left := at - self.now()) > 0:
             await asyncio.sleep(min(left / MICROS, 60.0))
+
+    async def pause(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)

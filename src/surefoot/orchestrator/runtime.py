@@ -52,6 +52,11 @@ from .results import Result, result_of
 from .worker import Worker
 
 
+LEASE = 15.0
+LEASE_BY_HAND = 3e8
+"""Seconds: ten years, since a clock that is moved by hand may jump over days."""
+
+
 @dataclass(frozen=True)
 class Started:
     """`created` is False where a run with this key existed already."""
@@ -65,7 +70,7 @@ class Runtime:
 
     `store` is a URL. `concurrency` is how many runs this process holds in memory at once. `grants`
     narrows the workflow's grants; `models` replaces its models; `people` says who belongs to a group.
-    `lease` is how many seconds this process may be silent before others may take its runs.
+    `lease` is how many seconds this process may be silent before others may take its runs (15).
     With `drive=False` it submits, decides and looks, and leaves the driving to others. `on_left` is told
     of each run that leaves this process's hands: ended, waiting, or given back.
     """
@@ -82,7 +87,7 @@ class Runtime:
         people: Mapping[str, Sequence[str]] | None = None,
         clock: Clock | None = None,
         chance: Callable[[], float] = random.random,
-        lease: float = 15.0,
+        lease: float | None = None,
         park_after: float = 5.0,
         drive: bool = True,
         keyring: Keyring | None = None,
@@ -97,7 +102,7 @@ class Runtime:
         self._people = people
         self._clock: Clock = clock or SystemClock()
         self._chance = chance
-        self._lease = lease
+        self._lease = lease or (LEASE_BY_HAND if self._clock.by_hand else LEASE)
         self._park_after = park_after
         self._drive = drive
         self._keyring = keyring

@@ -24,8 +24,8 @@ from .recorder import Sealer
 
 log = logging.getLogger("surefoot.worker")
 
-POLL = micros(0.1)
-"""How often a worker looks whether another process has changed the store. A look costs microseconds."""
+POLL = 0.1
+"""Seconds: how often a worker looks whether another process has changed the store. A look costs microseconds."""
 
 
 class Worker:
@@ -238,7 +238,7 @@ class Worker:
 
     async def _keep_watching(self) -> None:
         while True:
-            await self._clock.sleep_until(self._clock.now() + POLL)
+            await self._clock.pause(POLL)
             if self._store.changed():
                 self._poked(await self._store.pending_mail())
                 self.look()
