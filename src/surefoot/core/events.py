@@ -388,6 +388,11 @@ class Entry:
 
 EVENTS: dict[str, type[Event]] = {cls.KIND: cls for cls in Event.__subclasses__()}
 
+WORDS: dict[type[Event], tuple[str, ...]] = {}
+"""Fields that hold what somebody said or gave: the input's data, a model's text, a person's reason. All
+others are the journal's own (names from the definition, ids, digests, numbers), the same in a view."""
+
+_WORDS = {"error", "reason", "text", "errors", "detail", "calls", "by", "to", "what", "prompt"}
 _FIELDS: dict[type[Event], list[tuple[str, bool, Any]]] = {}
 _RAW: dict[type[Event], tuple[str, ...]] = {}
 for _cls in EVENTS.values():
@@ -401,6 +406,9 @@ for _cls in EVENTS.values():
         for field in dataclasses.fields(_cls)
     ]
     _RAW[_cls] = tuple(name for name, is_raw, _ in _FIELDS[_cls] if is_raw)
+    WORDS[_cls] = tuple(name for name, is_raw, _ in _FIELDS[_cls] if is_raw or name in _WORDS)
+WORDS[RunSubmitted] += ("key",)  # the starter's own; a call's key is a digest
+WORDS[ApprovalRequested] = tuple(name for name in WORDS[ApprovalRequested] if name != "by")  # a group's name
 
 
 def decode(kind: str, version: int, text: str) -> Event:

@@ -46,6 +46,9 @@ def _writable(text: str) -> str:
     return text
 
 
+ERROR_TEXTS = frozenset({"what", "why", "remedy", "by"})
+
+
 class Sealer:
     """Turns events into records and back: scrubbed, viewed, sealed. Holds what private values a run knows."""
 
@@ -70,7 +73,7 @@ class Sealer:
         clean = _writable(self.secrets.scrub_json(text))
         if clean is not text:
             event = e.decode(event.KIND, event.VERSION, clean)
-        view = self.private.view_json(clean)
+        view = self._view(event, clean)
         sealed = None
         if view is not clean or self._unsealed:
             exact = f'{{"event":{clean},"private":{dumps(self._unsealed)}}}'
@@ -94,6 +97,24 @@ class Sealer:
         if view is clean:
             return view, None
         return view, self.key.seal(clean.encode(), self._place(kind))
+
+    def _view(self, event: Event, clean: str) -> str:
+        """Private values are hidden where somebody's words or data stand, not in the journal's own fields: a
+        customer may be called like a step. The very same object where nothing is hidden."""
+        if self.private.view_json(clean) is clean:
+            return clean
+        shown = loads(clean)
+        for name in e.WORDS[type(event)]:
+            if name in shown:
+                shown[name] = self.shown(shown[name])
+        view = dumps(shown)
+        return clean if view == clean else view
+
+    def shown(self, value: Any) -> Any:
+        """JSON data without private values. Of an error its texts; its code stays."""
+        if isinstance(value, dict) and "code" in value and "what" in value:
+            return {key: self.shown(item) if key in ERROR_TEXTS else item for key, item in value.items()}
+        return loads(self.private.view_json(dumps(value)))
 
     def _place(self, kind: str) -> bytes:
         return f"{self.run}|{kind}".encode()
@@ -231,7 +252,8 @@ class Recorder:
         self._change = change
 
     def summary(self) -> str:
-        return self.sealer.private.view_json(summary_of(self.state))
+        error = self.state.error
+        return summary_of(self.state, None if error is None else self.sealer.shown(error))
 
     async def flush(self) -> None:
         """One append of all that is pending."""
@@ -351,7 +373,10 @@ class Recorder:
                 shown["error"] = event.error
             if event.call and (call := self.state.calls.get(event.call)):
                 shown |= {"tool": call.tool, "args": loads(call.args), "key": call.key}
-        view = self.sealer.private.view_json(self.sealer.secrets.scrub_json(dumps(shown)))
+        for name in ("args", "reason", "error"):
+            if name in shown:
+                shown[name] = self.sealer.shown(shown[name])
+        view = self.sealer.secrets.scrub_json(dumps(shown))
         return NewItem(event.item, kind, queue, view, at, expires)  # type: ignore[arg-type]
 
 
