@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from crash.forks import Server
 from crash.processes import Place
 

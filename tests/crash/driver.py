@@ -1,7 +1,7 @@
-"""What a process of these tests does: `run` as `surefoot run --key` would, `work` as `surefoot work --until-idle`.
+"""What a process of these tests does: `run` as `surefoot run --key` would, `work` as `surefoot work`.
 
-Called in a process of its own (`processes`), with the environment of that process. The result goes to a file as
-JSON, so that a test can tell a process that ended from one that died.
+Called in a process of its own (`processes`), with the environment of that process. The result goes to a file
+as JSON, so that a test can tell a process that ended from one that died.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import to_json
+
 from surefoot import Approve, Edit, Runtime, SurefootError
-from surefoot.core.jsons import loads
 from surefoot.core.error_view import view_of
+from surefoot.core.jsons import loads
 from surefoot.errors import ItemClosed
 from surefoot.orchestrator.results import Result
-from pydantic_core import to_json
 
 EXIT = {"succeeded": 0, "failed": 1, "cancelled": 1, "waiting": 3}
 
@@ -44,7 +45,9 @@ def shown(result: Result) -> dict[str, Any]:
     }
 
 
-async def run(program: str, *, key: str, input: Any, decide: dict[str, Any] | None = None, **options: Any) -> Any:
+async def run(
+    program: str, *, key: str, input: Any, decide: dict[str, Any] | None = None, **options: Any
+) -> Any:
     """Goes on with the run of this key until it has ended or waits for a person. `decide`: say so to every
     approval, {"approve": {}} or {"edit": {...arguments}}."""
     async with Runtime(target(program), **options) as runtime:
@@ -55,7 +58,11 @@ async def run(program: str, *, key: str, input: Any, decide: dict[str, Any] | No
             if decide is None or not approvals or result.status != "waiting":
                 return shown(result)
             for waiting in approvals:
-                decision = Edit({**waiting.args, **decide["edit"]}, by="kim") if "edit" in decide else Approve(by="kim")
+                decision = (
+                    Edit({**waiting.args, **decide["edit"]}, by="kim")
+                    if "edit" in decide
+                    else Approve(by="kim")
+                )
                 try:
                     await runtime.decide(waiting.item, decision)
                 except ItemClosed:
@@ -106,7 +113,7 @@ def main(
     except SurefootError as error:
         traceback.print_exc()
         said, code = {"error": view_of(error)}, 1
-    except Exception:
+    except Exception:  # noqa: BLE001 - the test reads it
         traceback.print_exc()
         said = {"crash": traceback.format_exc()}
     sys.stdout.flush()

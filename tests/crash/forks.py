@@ -1,4 +1,4 @@
-"""Starting processes quickly: a server that has imported everything once forks a child for each (0.02 s instead of
+"""Starting processes quickly: a server that has imported everything once forks a child for each (0.02 s, not
 0.8 s). It has one thread and does nothing else, so its children begin as clean as a fresh interpreter.
 
 `python -m crash.forks` is the server: one JSON request per line on standard input, one answer per line on
@@ -26,7 +26,9 @@ class Server:
     """The client's end. One serves a whole test run."""
 
     def __init__(self) -> None:
-        path = os.pathsep.join([str(FOLDER), str(FOLDER.parent / "src"), *filter(None, [os.environ.get("PYTHONPATH")])])
+        path = os.pathsep.join(
+            [str(FOLDER), str(FOLDER.parent / "src"), *filter(None, [os.environ.get("PYTHONPATH")])]
+        )
         self._process = subprocess.Popen(
             [sys.executable, "-m", f"{__package__}.forks"],
             stdin=subprocess.PIPE,

@@ -1,5 +1,5 @@
-"""What must hold of a run however often its processes died: read from its journal and from the other side, and
-reckoned here once more, not with the engine's own sums.
+"""What must hold of a run however often its processes died: read from its journal and from the other side,
+and reckoned here once more, not with the engine's own sums.
 """
 
 from __future__ import annotations
@@ -149,7 +149,9 @@ def _money(run: Read) -> list[str]:
     cap = submitted.budget["nanousd"]
     for until in range(1, len(run.entries) + 1):
         if cap is not None and cost(run, until) > cap:
-            lines.append(f"after event {until} {cost(run, until)} of {cap} nano-dollars were spent or reserved")
+            lines.append(
+                f"after event {until} {cost(run, until)} of {cap} nano-dollars were spent or reserved"
+            )
     state = run.state
     if state.usage.nanousd + state.reserved_nanousd != cost(run):
         lines.append(f"the fold says that {state.usage.nanousd} was spent, and {cost(run)} was")
@@ -166,7 +168,10 @@ def _asks(run: Read, rows: list[Row]) -> list[str]:
     for place, times in asked.items():
         if times > reserved[place]:
             lines.append(f"ask {place} was sent {times} times and reserved {reserved[place]} times")
-    where = {x.event.ask: (x.event.step, x.event.attempt, x.event.digest, x.event.occurrence) for x in run.last(e.AskReserved)}
+    where = {
+        x.event.ask: (x.event.step, x.event.attempt, x.event.digest, x.event.occurrence)
+        for x in run.last(e.AskReserved)
+    }
     for place, times in Counter(where[x.event.ask] for x in run.last(e.AskAnswered)).items():
         if times > 1:
             lines.append(f"ask {place} was answered {times} times")
@@ -200,12 +205,17 @@ def outcome(run: Read, world: World) -> dict[str, Any]:
         "status": run.row.status,
         "degraded": state.degraded,
         "error": (state.error or {}).get("code"),
-        "steps": {name: (step.status, step.how, loads(step.output)) for name, step in sorted(state.steps.items())},
+        "steps": {
+            name: (step.status, step.how, loads(step.output)) for name, step in sorted(state.steps.items())
+        },
         "calls": sorted(
             f"{call.step} {call.tool} {_sorted(call.args)} {call.status} {call.result}" for call in effects
         ),
         "world": sorted(
-            {f"{row.name} {json.dumps(row.args, sort_keys=True)}" for row in world.rows("done", run=run.row.id)}
+            {
+                f"{row.name} {json.dumps(row.args, sort_keys=True)}"
+                for row in world.rows("done", run=run.row.id)
+            }
         ),
     }
 

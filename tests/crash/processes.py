@@ -1,5 +1,5 @@
-"""What a test does with real processes: starts them on a store and an other side of their own, waits for them,
-kills them.
+"""What a test does with real processes: starts them on a store and an other side of their own, waits for
+them, kills them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PATIENCE = 60.0
 
 
 class Dead:
-    """How a process ended. `code` is -9 where it was killed; `answer` what it had to say, if it came to that."""
+    """How a process ended. `code` is -9 where it was killed; `answer` what it had to say, if anything."""
 
     def __init__(self, code: int, answer: dict[str, Any] | None, log: str) -> None:
         self.code = code

@@ -1,5 +1,6 @@
-"""A workflow that touches everything that a crash could break: an effect of each class, an ask with a tool loop
-that costs money, branches side by side, sleeps, an approval that a person edits, a retry, a fallback, private data.
+"""A workflow that touches everything that a crash could break: an effect of each class, an ask with a tool
+loop that costs money, branches side by side, sleeps, an approval that a person edits, a retry, a fallback,
+private data.
 
 Whatever it does it also tells the other side (`world`), so that a test can count.
 """
@@ -165,7 +166,9 @@ async def look(order: Order, run: Run) -> Seen:
 @step
 async def think(look: Seen, run: Run) -> Judgement:
     with Noted("think", run):
-        return await run.ask(Judgement, "How do they feel?", {"seen": look, "run": run.id}, tools=[find, tag], max_tokens=64)
+        return await run.ask(
+            Judgement, "How do they feel?", {"seen": look, "run": run.id}, tools=[find, tag], max_tokens=64
+        )
 
 
 def anything(look: Seen) -> str:
@@ -198,7 +201,9 @@ async def napped(look: Seen, run: Run) -> bool:
 
 
 @step
-async def shipped(order: Order, think: Judgement, wish: str, packed: list[str], napped: bool, run: Run) -> str:
+async def shipped(
+    order: Order, think: Judgement, wish: str, packed: list[str], napped: bool, run: Run
+) -> str:
     with Noted("shipped", run):
         return await run.call(ship, number=order.number)
 
@@ -222,7 +227,13 @@ def report(
 ) -> Report:
     with Noted("report"):  # a plain def has no handle, and so no id
         return Report(
-            judgement=think, wish=wish, packed=packed, napped=napped, shipped=shipped, posted=posted, paid=paid
+            judgement=think,
+            wish=wish,
+            packed=packed,
+            napped=napped,
+            shipped=shipped,
+            posted=posted,
+            paid=paid,
         )
 
 

@@ -1,7 +1,8 @@
-"""Workflows whose one effect takes as long as the test wants, so that a process can be stopped in its middle.
+"""Workflows whose one effect takes as long as the test wants, so that a process can be stopped in its
+middle.
 
-The other side's flag "go" lets every tool that waits go on. Each workflow is named for its tool: `once_async`,
-`keyed_plain`, and so on; `early` ones have acted before they wait.
+The other side's flag "go" lets every tool that waits go on. Each workflow is named for its tool:
+`once_async`, `keyed_plain`, and so on; `early` ones have acted before they wait.
 """
 
 from __future__ import annotations
@@ -102,7 +103,9 @@ def _flow(one: Tool[..., str]) -> Workflow:
     async def told(did: str) -> str:
         return f"{did}, and told"
 
-    return Workflow(one.name.replace("_", "-"), input=Job, steps=[did, told], tools=[one], resources=[open_world])
+    return Workflow(
+        one.name.replace("_", "-"), input=Job, steps=[did, told], tools=[one], resources=[open_world]
+    )
 
 
 _TOOLS = [
@@ -119,3 +122,31 @@ _TOOLS = [
 
 flows = {one.name: _flow(one) for one in _TOOLS}
 globals().update(flows)
+
+
+# ── a process that is held up in the middle of one call, with others of the same run behind it ──
+
+
+@tool(effect=Effect.IDEMPOTENT, timeout=DEADLINE)
+async def holder(call: Call, name: str) -> str:
+    """Holds up the whole process, event loop and all, until it may go on."""
+    world = _begin(call)
+    await asyncio.sleep(0)
+    _block_until_go(world)
+    return _act(call, keyed=False)
+
+
+@tool(effect=Effect.ONCE, timeout=DEADLINE, reconcile=look_up)
+async def behind(call: Call, name: str) -> str:
+    """Its next turn has come when the process is held up; by then it is too late to act."""
+    _begin(call)
+    await asyncio.sleep(0)
+    return _act(call, keyed=False)
+
+
+@step
+async def both(job: Job, run: Run) -> list[str]:
+    return list(await asyncio.gather(run.call(holder, name=job.name), run.call(behind, name=job.name)))
+
+
+held_up = Workflow("held-up", input=Job, steps=[both], tools=[holder, behind], resources=[open_world])

@@ -1,4 +1,5 @@
-"""Killed with SIGKILL right before and right after every durable commit, and gone on with by the same command."""
+"""Killed with SIGKILL right before and right after every durable commit, and gone on with by the same
+command."""
 
 from __future__ import annotations
 
@@ -10,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from crash import judge
 from crash.forks import Server
 from crash.judge import Read
 from crash.processes import Dead, Place
 from crash.program import ORDER, flow
-
 from surefoot import Approve, Runtime, Settle
 
 PROGRAM = "crash.program:flow"
@@ -61,8 +62,8 @@ class Matrix:
         self._expected = expected
 
     def all(self) -> dict[str, Outcome]:
-        """By crash point. Ends where the command was not killed by several points in a row: how many commits it
-        makes depends a little on which of them were grouped."""
+        """By crash point. Ends where the command was not killed by several points in a row: how many commits
+        it makes depends a little on which of them were grouped."""
         found: dict[str, Outcome] = {}
         numbers = itertools.count(1)
         lock = threading.Lock()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from crash import judge
 from crash.forks import Server
 from crash.processes import Place

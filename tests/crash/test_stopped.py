@@ -7,10 +7,10 @@ import signal
 from typing import Any
 
 import pytest
+
 from crash import judge, slow
 from crash.judge import Read
 from crash.processes import Living, Place, until
-
 from surefoot import Approve, Runtime, Settle
 from surefoot.core import events as e
 
@@ -71,6 +71,7 @@ def test_a_process_that_wakes_up_acts_no_more(name: str, place: Place) -> None:
 
     before = place.world.rows()
     first.send(signal.SIGCONT)
+
     # It goes on to work for others: this run nobody else is there to drive.
     async def submit() -> str:
         async with Runtime(slow.flows[name], place.store, drive=False) as runtime:
@@ -88,8 +89,28 @@ def test_a_process_that_wakes_up_acts_no_more(name: str, place: Place) -> None:
     assert judge.broken(run, place.world, slow.flows[name]) == []
     if slow.flows[name].tools[name].effect.value == "once":
         again = [row for row in place.world.rows(name=name, run=run.row.id) if row.pid != first.pid]
-        assert all(row.at >= intent.deadline for row in again), "it was touched before its deadline had passed"
+        assert all(row.at >= intent.deadline for row in again), (
+            "it was touched before its deadline had passed"
+        )
     first.send(signal.SIGTERM)
     end = first.end()
     assert end.code == 0, end
     assert "Traceback" not in end.log, end.log
+
+
+def test_what_stood_behind_a_held_up_call_acts_no_more(place: Place) -> None:
+    """The loop had its turn lined up already when the process was stopped: it comes before any timer."""
+    first = place.start("serve", program="crash.slow:held_up", inputs={"one": {"name": "one"}}, lease=LEASE)
+    until(lambda: len(place.world.rows("attempt")) == 2, "both tools have begun")
+    first.send(signal.SIGSTOP)
+    second = place.start("run", program="crash.slow:held_up", key="one", input={"name": "one"}, lease=LEASE)
+    until(lambda: judge.read(place.store, slow.held_up)["one"].row.epoch > 1, "another process has it")
+    _go(place)
+    end = second.end()
+    assert end.said["output"] == ["did one", "did one"], end
+    first.send(signal.SIGCONT)
+    first.send(signal.SIGTERM)
+    assert first.end().code == 0
+    (run,) = judge.read(place.store, slow.held_up).values()
+    assert judge.broken(run, place.world, slow.held_up) == []
+    assert {row.pid for row in place.world.rows("done", "behind")} == {second.pid}

@@ -22,7 +22,8 @@ VARIABLE = "CRASH_WORLD"
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS said (
-  n INTEGER PRIMARY KEY, what TEXT NOT NULL, name TEXT NOT NULL, key TEXT, args TEXT, run TEXT, pid INTEGER, at INTEGER
+  n INTEGER PRIMARY KEY, what TEXT NOT NULL, name TEXT NOT NULL, key TEXT, args TEXT, run TEXT, pid INTEGER,
+  at INTEGER
 );
 CREATE UNIQUE INDEX IF NOT EXISTS keys ON said (key) WHERE what = 'done' AND key IS NOT NULL;
 """
@@ -56,7 +57,9 @@ class World:
 
     # ── what happens to it ──
 
-    def say(self, what: str, name: str, args: Any = None, *, key: str | None = None, run: str | None = None) -> bool:
+    def say(
+        self, what: str, name: str, args: Any = None, *, key: str | None = None, run: str | None = None
+    ) -> bool:
         """False where a `done` of this key was there already."""
         row = (what, name, key, json.dumps(args, sort_keys=True), run, os.getpid(), time.time_ns() // 1000)
         sql = "INSERT OR IGNORE INTO said (what, name, key, args, run, pid, at) VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -67,10 +70,13 @@ class World:
     def rows(self, what: str | None = None, name: str | None = None, run: str | None = None) -> list[Row]:
         sql = (
             "SELECT n, what, name, key, args, run, pid, at FROM said"
-            " WHERE what = coalesce(?, what) AND name = coalesce(?, name) AND (? IS NULL OR run = ?) ORDER BY n"
+            " WHERE what = coalesce(?, what) AND name = coalesce(?, name) AND (? IS NULL OR run = ?)"
+            " ORDER BY n"
         )
         found = self._connection.execute(sql, (what, name, run, run)).fetchall()
-        return [Row(n, w, who, key, json.loads(args), r, pid, at) for n, w, who, key, args, r, pid, at in found]
+        return [
+            Row(n, w, who, key, json.loads(args), r, pid, at) for n, w, who, key, args, r, pid, at in found
+        ]
 
     def done(self, name: str, args: Any, run: str) -> bool:
         """Whether this effect of this run has happened."""

@@ -7,7 +7,8 @@ the loss of the lease; its outcome is then unknown.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import types
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, TypeVar
 
 from ..core.clock import Clock
@@ -44,7 +45,10 @@ class Acts:
                 act.close()
             self.lapsed = True
             raise StaleLease("nothing was done: this worker's lease on the run has lapsed")
-        acting = asyncio.ensure_future(act)
+        guarded = act
+        if asyncio.iscoroutine(act):
+            guarded = _while(lambda: self._holds_lease() and self._clock.now() < until, act)
+        acting = asyncio.ensure_future(guarded)
         outer = asyncio.current_task()
         assert outer is not None
         self._stoppable[outer] = acting
@@ -58,6 +62,8 @@ class Acts:
             raise TimeoutError("it took longer than it was given") from None
         finally:
             timer.cancel()
+            if asyncio.iscoroutine(act):
+                act.close()  # one that was stopped before its first turn would be warned of
             del self._stoppable[outer]
 
     async def drain(self, body: Body | None = None) -> None:
@@ -70,3 +76,35 @@ class Acts:
         for task, own in list(self._bodies.items()):
             if (body is None or own is body) and (acting := self._stoppable.get(task)):
                 acting.cancel()
+
+
+async def _while(may_act: Callable[[], bool], act: Coroutine[Any, Any, T]) -> T:
+    """Drives `act`, and asks before each of its turns whether it may still act. A process that was stopped,
+    or held up by plain code, may have that turn lined up already: no timer comes before it."""
+    return await _turns(may_act, act)
+
+
+@types.coroutine
+def _turns(may_act: Callable[[], bool], act: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
+    value: Any = None
+    thrown: BaseException | None = None
+    told = False
+    while True:
+        if thrown is None and not told and not may_act():
+            thrown, told = asyncio.CancelledError(), True  # once: what it cleans up after that, it may finish
+        try:
+            waits_for = act.send(value) if thrown is None else act.throw(thrown)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        except (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit):
+            raise
+        except Exception:
+            raise
+        except BaseException as error:
+            # sys.exit() in somebody's library ends that call, and not the process with all its runs.
+            raise RuntimeError(f"it raised {type(error).__name__}") from error
+        value = thrown = None
+        try:
+            value = yield waits_for
+        except BaseException as error:  # noqa: BLE001 - it is handed on, whatever it is
+            thrown = error

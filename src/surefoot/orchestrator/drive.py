@@ -374,9 +374,9 @@ class Drive:
             return  # as expected: another worker holds it
 
     async def _last_of(self, call: CallState) -> None:
-        """Nothing stops a thread: until it has ended or its deadline has passed, nobody may settle its call."""
+        """Nothing stops a thread: before it ends or its deadline has passed, nobody may settle its call."""
         ended = asyncio.ensure_future(self._deployment.invoker.last_of(call.key))
-        timer = self._clock.call_at(call.deadline, ended.cancel)  # type: ignore[arg-type]  # its bool is not needed
+        timer = self._clock.call_at(call.deadline, ended.cancel)  # type: ignore[arg-type]  # its bool
         await asyncio.wait([ended])
         timer.cancel()
 
