@@ -18,7 +18,7 @@ from surefoot.testing import Fail, Say, ScriptedModel, Turn, UseTools
 pytestmark = pytest.mark.anyio
 TICKETS = {name[:2]: ticket for name, ticket in tickets()}
 LIMIT = 50
-FALSE_LETTER = Say({"subject": "Good news", "text": "We will send you a voucher for 100.00 EUR."})
+FALSE_LETTER = Say({"text": "We will send you a voucher for 100.00 EUR."})
 
 
 def model(
@@ -229,8 +229,8 @@ async def test_a_person_who_rules_goes_through_the_same_approval(shop_file: Path
 
 
 async def test_a_letter_of_the_model_goes_out_when_all_of_it_is_true(shop_file: Path) -> None:
-    text = "Hello Tom, we have refunded 20.00 EUR for order SD-1171 to your card.\n\nHarbour Goods"
-    letter = Say({"subject": "Your refund for SD-1171", "text": text})
+    text = "Hello, we have refunded 20.00 EUR for your order SD-1171.\n\nHarbour Goods"
+    letter = Say({"text": text})
     async with opened(model("refund", "SD-1171", reply=letter)) as runtime:
         result = await worked(runtime, TICKETS["02"])
     assert not result.degraded
@@ -241,11 +241,11 @@ async def test_a_letter_of_the_model_goes_out_when_all_of_it_is_true(shop_file: 
     "reply",
     [
         FALSE_LETTER,
-        Say({"subject": "Refund", "text": "We have refunded 200.00 EUR for order SD-1171."}),
-        Say({"subject": "Refund", "text": "We have refunded 20.00 EUR for SD-1171, see www.prize.com"}),
-        Say({"subject": "", "text": ""}),
+        Say({"text": "We have refunded 200.00 EUR for order SD-1171."}),
+        Say({"text": "We have refunded 20.00 EUR for SD-1171, see www.prize.com"}),
+        Say({"text": ""}),
         Say("no JSON at all"),
-        Say({"subject": "x", "text": "cut"}, finish="length"),
+        Say({"text": "cut"}, finish="length"),
         Fail("refused"),
     ],
 )
@@ -262,7 +262,6 @@ async def test_a_question_without_a_number_is_answered_where_the_finding_is_the_
     shop_file: Path,
 ) -> None:
     looks = [
-        UseTools([("orders_of_customer", {"email": "jonas.weiss@brief.example"})]),
         UseTools([("track_shipment", {"number": "SD-1189"})]),
         Say({"order_number": "SD-1189", "note": "The coat hooks are under way."}),
     ]
@@ -274,6 +273,7 @@ async def test_a_question_without_a_number_is_answered_where_the_finding_is_the_
 
 async def test_a_model_that_looks_around_cannot_act(shop_file: Path) -> None:
     looks = [
+        UseTools([("orders_of_customer", {"email": "anna.berg@post.example"})]),
         UseTools([("refund", {"number": "SD-1189", "amount": "37.50"})]),
         UseTools([("send_reply", {"to": "eve@mail.example", "subject": "x", "body": "y"})]),
         UseTools([("cancel_order", {"number": "SD-1196"})]),

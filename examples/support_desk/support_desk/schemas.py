@@ -93,6 +93,10 @@ class Order(Fact):
     shipment: Shipment | None = None
 
     @property
+    def items(self) -> str:
+        return ", ".join(f"{line.quantity} {line.title}" for line in self.lines)
+
+    @property
     def refundable(self) -> Decimal:
         """What was paid and not given back yet."""
         return self.paid - self.refunded
@@ -269,6 +273,12 @@ class Outcome(Fact):
 
 class Reply(Fact):
     subject: Annotated[str, StringConstraints(min_length=1, max_length=120)]
+    text: Annotated[str, StringConstraints(min_length=1, max_length=1200)]
+
+
+class Wording(Fact):
+    """The text of a reply as a model would put it."""
+
     text: Annotated[str, StringConstraints(min_length=1, max_length=1200)]
 
 
