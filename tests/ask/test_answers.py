@@ -51,7 +51,9 @@ async def test_the_data_go_to_the_model_apart_from_the_instructions(engine: Engi
     _, model = await told(engine, Say(GOOD))
     (request,) = model.requests
     assert request.instructions == "Rule on it"
-    assert [(one.role, json.loads(one.text)) for one in request.messages] == [("user", {"order": {"number": 1}})]
+    assert [(one.role, json.loads(one.text)) for one in request.messages] == [
+        ("user", {"order": {"number": 1}})
+    ]
     assert request.output_schema is not None
     assert set(request.output_schema["properties"]) == {"decision", "amount"}
 
@@ -128,11 +130,11 @@ async def test_free_text_that_was_cut_off_is_refused_too(engine: Engine) -> None
 @pytest.mark.parametrize(
     "text",
     [
-        "```json\n{}\n```".format(json.dumps(GOOD)),
-        "```\n{}\n```".format(json.dumps(GOOD)),
-        "Here it is:\n```json\n{}\n```\nAnything else?".format(json.dumps(GOOD)),
-        "Sure! {} Done.".format(json.dumps(GOOD)),
-        "```{}```".format(json.dumps(GOOD)),
+        f"```json\n{json.dumps(GOOD)}\n```",
+        f"```\n{json.dumps(GOOD)}\n```",
+        f"Here it is:\n```json\n{json.dumps(GOOD)}\n```\nAnything else?",
+        f"Sure! {json.dumps(GOOD)} Done.",
+        f"```{json.dumps(GOOD)}```",
     ],
     ids=["json fence", "bare fence", "talk around a fence", "talk around", "fence in a line"],
 )
@@ -325,7 +327,15 @@ async def test_a_provider_that_breaks_in_any_way_is_a_failure_of_the_provider(
 
 @pytest.mark.parametrize(
     "text",
-    ["\x00", "\ud800", '{"decision": "\\ud800", "amount": 1}', "\u202e" * 50, "{" * 5_000, "9" * 5000, "1e999999"],
+    [
+        "\x00",
+        "\ud800",
+        '{"decision": "\\ud800", "amount": 1}',
+        "\u202e" * 50,
+        "{" * 5_000,
+        "9" * 5000,
+        "1e999999",
+    ],
     ids=["nul", "half a pair", "escaped half", "bidi", "braces", "digits", "huge exponent"],
 )
 async def test_garbage_in_an_answer_is_refused_and_written_down(engine: Engine, text: str) -> None:

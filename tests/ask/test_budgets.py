@@ -392,10 +392,11 @@ async def test_a_reservation_is_charged_to_its_own_day_and_settled_there(engine:
     model = Priced(costs=10)
     model.gate = asyncio.Event()
     workflow = asking(budget=Budget(usd="1", day_usd="1"))
+    await engine.clock.jump(DAY - 10)
     runtime, run = await engine.start(workflow, models=[model])
     await model.entered.wait()
     assert cents((await runtime.store.day("asking", "2026-01-01")).nanousd) == 40
-    engine.clock._now += int(DAY * 1e6)
+    await engine.clock.jump(20)
     model.gate.set()
     await result(runtime, run)
     assert cents((await runtime.store.day("asking", "2026-01-01")).nanousd) == 10

@@ -39,7 +39,7 @@ class Invoker:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="surefoot-tool")
         scope = contextvars.copy_context()
-        future = asyncio.get_running_loop().run_in_executor(self._pool, lambda: scope.run(act))
+        future = asyncio.get_running_loop().run_in_executor(self._pool, lambda: scope.run(_portable(act)))
         self._left_over[key] = future
         future.add_done_callback(lambda done: self._forget(key, done))
         return await asyncio.shield(future)
@@ -59,3 +59,14 @@ class Invoker:
     def close(self) -> None:
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _portable(act: Callable[[], Any]) -> Callable[[], Any]:
+    def acting() -> Any:
+        try:
+            return act()
+        except StopIteration as error:
+            # No future carries one: whoever waits for the thread would wait for ever.
+            raise RuntimeError("it raised StopIteration") from error
+
+    return acting
