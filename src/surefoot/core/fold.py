@@ -176,11 +176,13 @@ class RunState:
         self.cancelling = event
 
     def _retried(self, event: e.RunRetried, at: int) -> None:
-        self.status = "queued"
+        self.status = "queued" if self._segment is None else "running"
+        self.ended = 0
         self.error = None
         self.cancelling = None
         self.refused = None
         for step in self.steps.values():
+            step.review = None  # it was closed when the run ended
             if step.status in ("failed", "running"):
                 step.status = "idle"
                 step.refused = False
