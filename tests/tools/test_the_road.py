@@ -85,7 +85,7 @@ async def test_arguments_may_be_given_by_place_or_by_name(
         ((), {"a": float("nan")}),
         ((), {"a": object()}),
     ],
-    ids=str,
+    ids=["none", "wrong type", "unknown", "too many", "twice", "null", "nan", "object"],
 )
 async def test_bad_arguments_are_refused_before_anything_is_done(
     engine: Engine, other: OtherSide, args: Any, kwargs: Any
@@ -251,7 +251,9 @@ async def test_a_result_that_is_too_large_is_refused(engine: Engine, other: Othe
 
 
 @pytest.mark.parametrize(
-    "value", [object(), {"a": object()}, float("nan"), "half: \ud800", {1, 2}, b"\xff"], ids=repr
+    "value",
+    [object(), {"a": object()}, float("nan"), "half: \ud800", {1, 2}, b"\xff"],
+    ids=["object", "object inside", "nan", "half a pair", "set", "bytes"],
 )
 async def test_a_result_that_is_no_json_of_its_type_is_refused(
     engine: Engine, other: OtherSide, value: Any
