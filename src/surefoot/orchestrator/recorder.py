@@ -7,7 +7,7 @@ with the exact text sealed beside it, and appended, together with the index rows
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..core import events as e
@@ -210,7 +210,7 @@ class Recorder:
         return self.sealer.raw(shape, value)
 
     def scrub(self, text: str) -> str:
-        return self.sealer.secrets.scrub(text)
+        return _writable(self.sealer.secrets.scrub(text))
 
     def digest(self, text: str) -> str:
         return self.sealer.key.digest(text.encode())
@@ -218,8 +218,12 @@ class Recorder:
     def new_id(self, kind: str) -> str:
         if not self._ids:
             state = self.state
-            known = {"c": state.calls, "a": state.asks, "t": state.timers, "item": state.items}
-            self._ids = {kind: max(map(_number, names), default=0) for kind, names in known.items()}
+            self._ids = {
+                "c": _highest(state.calls),
+                "a": _highest(state.asks),
+                "t": _highest(state.timers),
+                "item": _highest(state.items),
+            }
         self._ids[kind] += 1
         return f"{self.run}-{self._ids[kind]}" if kind == "item" else f"{kind}{self._ids[kind]}"
 
@@ -380,6 +384,6 @@ class Recorder:
         return NewItem(event.item, kind, queue, view, at, expires)  # type: ignore[arg-type]
 
 
-def _number(name: str) -> int:
-    """Of an id that `new_id` made. Not all stand in the journal: a refused reservation has used one up."""
-    return int(name.rpartition("-")[2].lstrip("cat"))
+def _highest(names: Iterable[str]) -> int:
+    """Of ids that `new_id` made. Not all stand in the journal: a refused reservation has used one up."""
+    return max((int(name.rpartition("-")[2].lstrip("cat")) for name in names), default=0)
