@@ -7,6 +7,7 @@ A store (on a file and in memory), a clock that is moved by hand, runtimes that 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -147,17 +148,17 @@ async def engine(store: str, clock: JumpClock, monkeypatch: pytest.MonkeyPatch) 
 # ── looking ──
 
 
-async def until(condition: Callable[[], Any], what: str = "") -> None:
-    """Lets things happen until `condition` holds; two seconds at most, which only a failing test waits."""
-    for _ in range(2000):
-        if condition():
-            return
+async def until(condition: Callable[[], Any], what: str = "", *, seconds: float = 5) -> None:
+    """Lets things happen until `condition` holds; so many seconds at most, which only a failing test waits."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"it never came to this: {what or condition}")
         await asyncio.sleep(0.001)
-    raise AssertionError(f"it never came to this: {what or condition}")
 
 
-async def result(runtime: Runtime, run: str) -> Result:
-    return await asyncio.wait_for(runtime.result(run), 5)
+async def result(runtime: Runtime, run: str, *, seconds: float = 10) -> Result:
+    return await asyncio.wait_for(runtime.result(run), seconds)
 
 
 async def quiet(runtime: Runtime) -> None:

@@ -21,6 +21,8 @@ from ..core.tool import Call, Tool
 from ..errors import DefinitionError
 
 _ENTRY = "from surefoot.tools.isolated import child; child()"
+_MAIN = "__surefoot_main__"
+"""What __main__ is imported as in a child: not under its own name, which would run the program again."""
 
 
 async def run_isolated(function: Callable[..., Any], call: Call | None, arguments: dict[str, Any]) -> Any:
@@ -31,7 +33,9 @@ async def run_isolated(function: Callable[..., Any], call: Call | None, argument
             remedy="Define it at the top of a module: the process imports it by name.",
         )
     bare = None if call is None else pickle.dumps(_without_resources(call))
-    message = pickle.dumps((sys.path, _module_of(function), function.__qualname__, bare, arguments))
+    # The values apart: what they are of can be imported only once the child knows the path.
+    values = pickle.dumps(arguments)
+    message = pickle.dumps((sys.path, _module_of(function), function.__qualname__, bare, values))
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
@@ -63,6 +67,8 @@ async def run_isolated(function: Callable[..., Any], call: Call | None, argument
 def _module_of(function: Callable[..., Any]) -> tuple[str, str | None]:
     """(module, file): the file tells the child where __main__ came from."""
     module = sys.modules.get(function.__module__)
+    if module is not None and function.__module__ == "__main__":
+        sys.modules.setdefault(_MAIN, module)  # what the child calls the module whose values it answers with
     return function.__module__, getattr(module, "__file__", None)
 
 
@@ -77,14 +83,15 @@ def child() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what the function prints must not mix with the answer
     size = struct.unpack("!Q", sys.stdin.buffer.read(8))[0]
-    path, (module, file), name, call, arguments = pickle.loads(sys.stdin.buffer.read(size))
+    path, (module, file), name, call, values = pickle.loads(sys.stdin.buffer.read(size))
     sys.path[:] = path
     threading.Thread(target=_die_with_parent, daemon=True).start()
     try:
         function = _find(module, file, name)
+        arguments = pickle.loads(values)
         value = function(**arguments) if call is None else function(pickle.loads(call), **arguments)
         answer = pickle.dumps((True, value))
-    except Exception as error:  # noqa: BLE001  it goes to the parent, whatever it is
+    except BaseException as error:  # noqa: BLE001  it goes to the parent, whatever it is, sys.exit() too
         answer = pickle.dumps((False, _portable(error)))
     answers.write(answer)
     answers.flush()
@@ -101,10 +108,10 @@ def _find(module: str, file: str | None, name: str) -> Callable[..., Any]:
     import importlib.util
 
     if module == "__main__" and file:
-        spec = importlib.util.spec_from_file_location("__surefoot_main__", file)
+        spec = importlib.util.spec_from_file_location(_MAIN, file)
         assert spec is not None and spec.loader is not None
         loaded = importlib.util.module_from_spec(spec)
-        sys.modules["__main__"] = sys.modules["__surefoot_main__"] = loaded
+        sys.modules["__main__"] = sys.modules[_MAIN] = loaded
         spec.loader.exec_module(loaded)
     else:
         loaded = importlib.import_module(module)
@@ -115,7 +122,9 @@ def _find(module: str, file: str | None, name: str) -> Callable[..., Any]:
     return found.function if isinstance(found, Tool) or hasattr(found, "function") else found  # type: ignore[no-any-return]
 
 
-def _portable(error: Exception) -> Exception:
+def _portable(error: BaseException) -> Exception:
+    if not isinstance(error, Exception):
+        return RuntimeError(f"it raised {type(error).__name__}: {error}")
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:  # noqa: BLE001  an error that cannot be pickled is told in words
