@@ -78,7 +78,7 @@ class Body:
 
 
 class Simulation:
-    """`journal` is on disk up to `durable`; what follows will be with the next commit. `state` is its fold."""
+    """`journal` is on disk up to `durable`; what follows will be with the next commit. `state` folds it."""
 
     def __init__(self, chance: random.Random, plan: Plan = PLAN) -> None:
         self.chance = chance

@@ -229,6 +229,21 @@ def test_a_worker_that_takes_a_run_up_enters_again_what_was_under_way() -> None:
     assert after(plain, *begun, e.RunClaimed("x", 2)) == [Start("plain", 1)]
 
 
+def test_a_body_that_was_entered_and_is_nowhere_is_entered_again() -> None:
+    begun = [CLAIMED, e.StepStarted("plain")]
+    assert after(plain, *begun) == [Start("plain", 1)]
+    assert after(plain, *begun, active=["plain"]) == []
+
+
+def test_a_step_that_ended_before_what_feeds_it_now_is_not_started_again() -> None:
+    """The plan has changed since: other code goes on with a run whose finished steps still stand."""
+    simulation = simulate(0, 0)
+    ended = [e.StepFinished("d", Raw("1")), e.StepFinished("a", Raw("1")), e.StepFinished("b", Raw("1"))]
+    for event in ended:
+        simulation.write(event)
+    assert decide(PLAN, simulation.state, 0) == [Start("f", 1), Start("c", 1)]
+
+
 def test_what_falls_due_is_fired_or_expires() -> None:
     begun = [CLAIMED, e.StepStarted("plain"), e.TimerSet("t1", "plain", 1, 50 * SECOND)]
     assert after(plain, *begun, now=49 * SECOND) == []

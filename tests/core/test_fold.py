@@ -1,8 +1,7 @@
 """A journal folds to one state, whatever a store can have put into it, and however much of it there is."""
 
 from collections.abc import Iterable
-from dataclasses import fields
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +11,7 @@ from surefoot.core.decide import decide
 from surefoot.core.fold import RunState
 from surefoot.core.jsons import Raw
 
+from .any_events import EVENTS
 from .simulator import PLAN, SECOND, by_any_journal, simulate
 
 
@@ -140,48 +140,6 @@ def test_the_simulator_makes_every_kind_of_event() -> None:
 # ── any events at all ────────────────────────────────────────────────────────────────────────────
 
 
-def of_type(hint: Any, name: str) -> st.SearchStrategy[Any]:
-    """Values of a field, from a small world, so that events speak of the same things."""
-    if get_args(hint) and type(None) in get_args(hint):
-        inner = [one for one in get_args(hint) if one is not type(None)]
-        return st.none() | of_type(inner[0], name)
-    if str(hint).startswith("typing.Literal"):
-        return st.sampled_from(get_args(hint))
-    if hint is Raw:
-        return st.sampled_from([Raw("null"), Raw("5"), Raw('{"x":[1,"ä"]}')])
-    if hint is bool:
-        return st.booleans()
-    if hint is int:
-        return st.integers(0, 4)
-    if hint is float:
-        return st.sampled_from([0.0, 1.5])
-    if hint is str:
-        worlds = {
-            "step": "abc",
-            "effect": ["read", "once"],
-            "item": "ij",
-            "call": "uv",
-            "ask": "pq",
-            "timer": "st",
-        }
-        return st.sampled_from(list(worlds.get(name, ["", "x", 'q"uote', "ä\n"])))
-    if hint == list[list[str]]:
-        return st.lists(st.lists(st.text(max_size=3), min_size=3, max_size=3), max_size=2)
-    if hint == list[str]:
-        return st.lists(st.sampled_from(["approve", "x"]), max_size=2)
-    return st.dictionaries(
-        st.sampled_from(["code", "what", "tokens"]), st.sampled_from(["x", 1, None]), max_size=2
-    )
-
-
-def events_of(cls: type[e.Event]) -> st.SearchStrategy[Any]:
-    hints = get_type_hints(cls)
-    return st.builds(cls, **{one.name: of_type(hints[one.name], one.name) for one in fields(cls)})
-
-
-EVENTS = st.one_of(*(events_of(cls) for cls in e.EVENTS.values()))
-
-
 @given(st.lists(EVENTS, max_size=25))
 def test_events_in_no_order_that_makes_sense_fold_too(events: list[e.Event]) -> None:
     """A fold that raises would lose the run to whoever only wants to look at it."""
@@ -193,10 +151,3 @@ def test_events_in_no_order_that_makes_sense_fold_too(events: list[e.Event]) -> 
         state.open_items()
         assert decide(PLAN, state, number * SECOND) == decide(PLAN, state, number * SECOND)
     assert state.seq == len(events)
-
-
-@given(EVENTS)
-def test_every_event_is_read_back_as_it_was_written(event: e.Event) -> None:
-    again = e.decode(event.KIND, event.VERSION, event.encode())
-    assert again == event
-    assert again.encode() == event.encode()

@@ -423,7 +423,14 @@ def decode(kind: str, version: int, text: str) -> Event:
     for name in _RAW[cls]:
         if name in fields:
             fields[name] = dumps(fields[name])
-    return cls(**fields)
+    try:
+        return cls(**fields)
+    except TypeError as error:
+        raise StoreVersion(
+            f"the journal holds a {kind} that this version cannot read",
+            why=str(error),
+            remedy="A newer Surefoot wrote it: run that one here.",
+        ) from error
 
 
 INFORMING: frozenset[str] = frozenset(
