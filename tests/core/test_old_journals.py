@@ -1,8 +1,9 @@
 """Journals that earlier versions wrote still fold to the state that they folded to then.
 
-`tests/data/journals/NAME.jsonl` holds a journal, an event a line, and `NAME.state.json` what it said when it was
-recorded. Neither file is ever changed: whoever changes an event raises its version, teaches `decode` the old one,
-and adds a journal of the new one with `record`. A state may come to say more than was recorded, never less.
+`tests/data/journals/NAME.jsonl` holds a journal, an event a line, and `NAME.state.json` what it said when it
+was recorded. Neither file is ever changed: whoever changes an event raises its version, teaches `decode` the
+old one, and adds a journal of the new one with `record`. A state may come to say more than was recorded, never
+less.
 """
 
 import dataclasses
@@ -56,6 +57,8 @@ def said(state: RunState) -> dict[str, Any]:
     found = {fact: getattr(state, fact) for fact in FACTS}
     for part in PARTS:
         found[part] = {name: dataclasses.asdict(one) for name, one in getattr(state, part).items()}
+    for step in found["steps"].values():
+        del step["woken"], step["blocked"]  # how it is known when to enter a body is nobody else's business
     found["usage"] = state.usage.to_json()
     found["reserved"] = [state.reserved_nanousd, state.reserved_tokens]
     found["active"] = state.active_micros(state.at)
