@@ -42,9 +42,9 @@ class Sign:
 
 @command("doctor")
 def doctor(given: Given) -> int:
-    """Look whether this machine is in order: Python, store, keys, disk, models, clock.
+    """Look whether this machine is in order.
 
-    Exit code 1 where something is wrong; a warning is not.
+    Python, store, keys, disk, models, clock. Exit code 1 where something is wrong; a warning is not.
     """
     signs = list(examine(lambda: given.settings))
     output = given.output

@@ -30,7 +30,7 @@ from ..errors import (
 )
 from .output import clean, is_rich
 
-DONE, FAILED, WRONG, WAITING, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
+DONE, FAILED, WRONG, WAITING, INTERRUPTED = 0, 1, 2, 3, 130
 
 ANSWERED = "an answer was written before this"
 """A note on an error that came after the command's document: stdout must not get a second one."""
@@ -50,7 +50,7 @@ def exit_code(error: BaseException) -> int:
             return WRONG
         case click.ClickException():
             return error.exit_code
-        case KeyboardInterrupt():
+        case KeyboardInterrupt() | click.Abort():
             return INTERRUPTED
         case _:
             return FAILED
@@ -75,7 +75,7 @@ def view(error: BaseException) -> dict[str, str]:
                 "why": "",
                 "remedy": "Check the path and its permissions.",
             }
-        case KeyboardInterrupt():
+        case KeyboardInterrupt() | click.Abort():  # click makes the second of the first
             return {"code": "interrupted", "what": "interrupted", "why": "", "remedy": ""}
         case _:
             return {

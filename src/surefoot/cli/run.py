@@ -64,9 +64,14 @@ def run(
 
 
 def read_input(workflow: Definition, source: str) -> Any:
-    """A valid input of the workflow. Raises InvalidInput, OSError."""
+    """A valid input of the workflow. Raises InvalidInput, UsageError."""
     name = "stdin" if source == "-" else source
-    content = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+    try:
+        content = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"the input {name} cannot be read", why=str(error.strerror or error), remedy="Check the path."
+        ) from error
     try:
         text = content.decode("utf-8-sig")
         parse_strictly(text)

@@ -13,7 +13,7 @@ from ..orchestrator import saying
 from ..orchestrator.clock import SystemClock
 from ..orchestrator.trace import Trace, run_json, trace_of
 from ..state.store import RunFilter, RunRow, StoredEvent
-from .formats import STATUS_STYLES, Duration, ago, clock_time, iso, money, ours, work_words
+from .formats import STATUS_STYLES, Duration, ago, clock_time, iso, money, ours, store_words, work_words
 from .opening import Opened, go, open_runtime, open_store
 from .options import Given, command, deployment_options
 from .output import Cell, Column, clean, one_line
@@ -86,7 +86,8 @@ def list_runs(
     else:
         given.output.say("No runs.")
     if len(rows) == limit:
-        given.output.say(f"There may be more: {ours('runs', 'list', '--before', rows[-1][0].id)}", "dim")
+        more = ["runs", "list", "--before", rows[-1][0].id, *store_words(given.settings)]
+        given.output.say(f"There may be more: {ours(*more)}", "dim")
 
 
 async def _key_view(opened: Opened, row: RunRow) -> str | None:
