@@ -231,6 +231,6 @@ def test_without_a_number_no_money_moves_and_nothing_is_cancelled(intent: Intent
     assert ruling.decision.kind == "hand_over"
 
 
-def test_two_numbers_in_one_ticket_go_to_a_person() -> None:
-    second = SecondReading(intent="refund", numbers=("SD-1001", "SD-1002"))
+def test_several_numbers_in_one_ticket_go_to_a_person() -> None:
+    second = SecondReading(intent="refund", numbers=tuple(f"SD-{n}" for n in range(1001, 1401)))
     assert isinstance(policy.agreed(Triage(intent="refund", order_number="SD-1001"), second), Doubt)

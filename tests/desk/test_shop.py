@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support_desk import seed, tickets
-from support_desk.shop import ShopBusy, ShopRefused, open_shop, shop_at
+from support_desk.shop import ShopNotNow, ShopRefused, open_shop, shop_at
 
 pytestmark = pytest.mark.anyio
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -146,7 +146,7 @@ REFUND = """
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from support_desk.shop import ShopBusy, ShopRefused, shop_at
+from support_desk.shop import ShopNotNow, ShopRefused, shop_at
 async def main():
     async with shop_at(Path({path!r})) as shop:
         go()
@@ -155,7 +155,7 @@ async def main():
                 receipt = await shop.refund("SD-1163", Decimal(80), idempotency_key={key!r})
             except ShopRefused:
                 return print("refused")
-            except ShopBusy:
+            except ShopNotNow:
                 continue
             return print(receipt.receipt)
 asyncio.run(main())
@@ -208,12 +208,31 @@ async def test_an_unknown_order_is_refused_and_not_invented(shop_file: Path) -> 
 
 
 async def test_the_outbox_knows_what_left_and_does_not_hide_a_double(shop_file: Path) -> None:
+    mail = ("anna.berg@post.example", "Re: lamp", "Hello")
     async with shop_at(shop_file, clock=lambda: NOON) as shop:
         assert await shop.sent("<k>") is None
-        sent = await shop.send("anna.berg@post.example", "Re: lamp", "Hello", message_id="<k>")
+        sent = await shop.send(*mail, message_id="<k>", not_after=NOON)
         assert await shop.sent("<k>") == sent
-        await shop.send("anna.berg@post.example", "Re: lamp", "Hello", message_id="<k>")
+        await shop.send(*mail, message_id="<k>", not_after=NOON)
     assert len(rows(shop_file, "outbox")) == 2
+
+
+async def test_a_process_that_wakes_up_too_late_sends_nothing(shop_file: Path) -> None:
+    async with shop_at(shop_file, clock=lambda: NOON) as shop:
+        with pytest.raises(ShopRefused, match="was to be sent until"):
+            await shop.send("a@b.example", "x", "y", message_id="<k>", not_after=NOON - timedelta(seconds=1))
+    assert rows(shop_file, "outbox") == []
+
+
+async def test_nobody_says_that_a_mail_did_not_leave_while_somebody_may_be_sending_it(
+    shop_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("support_desk.shop.BUSY_SECONDS", 0.01)
+    async with open_shop() as shop:
+        with closing(sqlite3.connect(shop_file, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(ShopNotNow):
+                await shop.sent("<k>")
 
 
 async def test_a_tool_that_may_only_read_holds_a_connection_that_cannot_write(shop_file: Path) -> None:
@@ -222,7 +241,9 @@ async def test_a_tool_that_may_only_read_holds_a_connection_that_cannot_write(sh
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
             await shop.refund(LAMP, Decimal(1), idempotency_key="k")
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
-            await shop.send("a@b.example", "x", "y", message_id="<k>")
+            await shop.send(
+                "a@b.example", "x", "y", message_id="<k>", not_after=datetime.max.replace(tzinfo=UTC)
+            )
     assert rows(shop_file, "refunds") == []
 
 
@@ -233,7 +254,7 @@ async def test_a_shop_that_is_busy_says_that_nothing_was_done(
     async with open_shop() as shop:
         with closing(sqlite3.connect(shop_file, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            with pytest.raises(ShopBusy):
+            with pytest.raises(ShopNotNow):
                 await shop.cancel(BLANKET)
             other.execute("ROLLBACK")
         order = await shop.order(BLANKET)

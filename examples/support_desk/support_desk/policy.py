@@ -35,13 +35,13 @@ LATE = timedelta(days=7)
 
 def agreed(triage: Triage, second: SecondReading) -> Reading | Doubt:
     """The model's reading, where the second reader came to the same intent and the same number by itself."""
-    if len(second.numbers) > 1:
-        return Doubt(reason=f"The ticket names several orders: {', '.join(second.numbers)}.")
-    number = second.numbers[0] if second.numbers else None
     if second.intent is None:
         return Doubt(
             reason=f"The second reader is not sure: {second.doubt}. The model read '{triage.intent}'."
         )
+    if len(second.numbers) > 1:
+        return Doubt(reason=f"The ticket names several orders: {', '.join(second.numbers[:5])}.")
+    number = second.numbers[0] if second.numbers else None
     if triage.intent != second.intent:
         return Doubt(reason=f"The model read '{triage.intent}', the second reader '{second.intent}'.")
     if triage.number != number:

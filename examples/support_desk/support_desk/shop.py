@@ -30,8 +30,8 @@ class ShopRefused(Exception):
     """The shop's own no: the request breaks its rules, and nothing was changed."""
 
 
-class ShopBusy(Exception):
-    """Another process is writing; nothing was changed, and the same request may work a moment later."""
+class ShopNotNow(Exception):
+    """Busy, or asked too late: nothing was changed, and the same request may work when made anew."""
 
 
 def place() -> Path:
@@ -95,13 +95,6 @@ class Shop:
         with self._looking():
             return self._shipment(number)
 
-    async def sent(self, message_id: str) -> Sent | None:
-        """The first mail that left under `message_id`, if one did."""
-        row = self._db.execute(
-            "SELECT * FROM outbox WHERE message_id = ? ORDER BY id LIMIT 1", (message_id,)
-        ).fetchone()
-        return None if row is None else _sent(row)
-
     # ── acting ───────────────────────────────────────────────────────────────────────────────────
 
     async def refund(self, number: str, amount: Decimal, *, idempotency_key: str) -> Receipt:
@@ -150,15 +143,33 @@ class Shop:
             ).fetchone()
             return Cancellation(number=number, returned=_money(row["cents"]), at=row["cancelled"])
 
-    async def send(self, to: str, subject: str, body: str, *, message_id: str) -> Sent:
-        """Put a mail into the outbox. Like a mail server, it sends again what it is given twice."""
+    async def send(self, to: str, subject: str, body: str, *, message_id: str, not_after: datetime) -> Sent:
+        """Put a mail into the outbox. Like a mail server, it sends again what it is given twice.
+
+        Raises ShopNotNow after `not_after`: whoever asked has been given up by then, and others act for it.
+        """
         with self._writing():
+            # Inside the transaction: a process that was stopped right here holds the lock, and nobody else
+            # can look (see `sent`) or send meanwhile; one that was stopped before is told that it is late.
+            if self._clock() > not_after:
+                raise ShopNotNow(f"this was to be sent until {not_after:%H:%M:%S}")
             cursor = self._db.execute(
                 "INSERT INTO outbox (message_id, recipient, subject, body, at) VALUES (?, ?, ?, ?, ?)",
                 (message_id, to, subject, body, self._clock().isoformat()),
             )
             row = self._db.execute("SELECT * FROM outbox WHERE id = ?", (cursor.lastrowid,)).fetchone()
             return _sent(row)
+
+    async def sent(self, message_id: str) -> Sent | None:
+        """The first mail that left under `message_id`, if one did; looked up while nobody can be sending.
+
+        Raises ShopNotNow: somebody is.
+        """
+        with self._writing():
+            row = self._db.execute(
+                "SELECT * FROM outbox WHERE message_id = ? ORDER BY id LIMIT 1", (message_id,)
+            ).fetchone()
+            return None if row is None else _sent(row)
 
     # ── rows ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -179,7 +190,7 @@ class Shop:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                 raise
-            raise ShopBusy("another process is writing to the shop") from error
+            raise ShopNotNow("another process is writing to the shop") from error
         with self._db:  # commits, or rolls back on any error
             yield
 

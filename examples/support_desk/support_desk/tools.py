@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from pydantic import Field
@@ -11,8 +12,9 @@ from pydantic import Field
 from surefoot import Call, CannotTell, Done, Effect, NotDone, Undone, tool
 
 from .schemas import Amount, Cancellation, Email, Order, OrderNumber, Receipt, Sent, Shipment
-from .shop import Shop, ShopBusy, ShopRefused, message_id
+from .shop import Shop, ShopNotNow, ShopRefused, message_id
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Subject = Annotated[str, Field(min_length=1, max_length=200)]
 Body = Annotated[str, Field(min_length=1, max_length=4000)]
 
@@ -24,8 +26,8 @@ def _undone() -> Generator[None]:
         yield
     except ShopRefused as no:
         raise NotDone("the shop refused", why=str(no)) from no
-    except ShopBusy as busy:
-        raise NotDone("the shop is busy", why=str(busy), transient=True) from busy
+    except ShopNotNow as later:
+        raise NotDone("the shop did not do it now", why=str(later), transient=True) from later
 
 
 @tool(effect=Effect.READ, permission="orders:read", timeout=5)
@@ -62,12 +64,18 @@ async def refund(call: Call, number: OrderNumber, amount: Amount) -> Receipt:
 
 async def find_in_outbox(call: Call) -> Done[Sent] | Undone | CannotTell:
     """Did this mail leave? Its Message-ID follows from the call's key, so the outbox knows."""
-    sent = await call.use(Shop).sent(message_id(call.key))
+    try:
+        sent = await call.use(Shop).sent(message_id(call.key))
+    except ShopNotNow:
+        return CannotTell()
     return Undone() if sent is None else Done(sent)
 
 
 @tool(effect=Effect.ONCE, permission="mail:send", timeout=20, reconcile=find_in_outbox)
 async def send_reply(call: Call, to: Email, subject: Subject, body: Body) -> Sent:
     """Send a mail to a customer."""
+    not_after = EPOCH + timedelta(microseconds=call.deadline)
     with _undone():
-        return await call.use(Shop).send(to, subject, body, message_id=message_id(call.key))
+        return await call.use(Shop).send(
+            to, subject, body, message_id=message_id(call.key), not_after=not_after
+        )

@@ -54,7 +54,7 @@ class LetterUnfit(SurefootError):
     code = "letter_unfit"
 
 
-@step(timeout=180, retry=Retry(attempts=3), fallback=Review("desk"))
+@step(timeout=180, fallback=Review("desk"))
 async def triage(ticket: Ticket, run: Run) -> Triage:
     # The model gets the words of the mail only: who wrote it is not its business.
     mail = {"subject": ticket.subject, "mail": second_reader.own_words(ticket.text)}
@@ -84,7 +84,7 @@ async def order(reading: Reading, run: Run) -> Order | None:
     return await run.call(find_order, number=reading.order_number)
 
 
-@step(timeout=180, retry=Retry(attempts=3), fallback=Review("desk"))
+@step(timeout=180, fallback=Review("desk"))
 async def evidence(ticket: Ticket, reading: Reading, run: Run) -> Evidence | None:
     """Which order is meant, where none is named? The model looks, among the sender's own orders only."""
     if reading.order_number is not None or reading.intent != "track":
@@ -94,8 +94,8 @@ async def evidence(ticket: Ticket, reading: Reading, run: Run) -> Evidence | Non
     mail = {"subject": ticket.subject, "mail": second_reader.own_words(ticket.text), "orders": own}
     prompt = "prompts/investigate.md"
     try:
-        finding = await run.ask(Finding, prompt, mail, tools=[track_shipment], max_turns=3, max_tokens=120)
-    except TurnsExhausted:  # a small model may look at the same parcel for ever; without the tool it answers
+        finding = await run.ask(Finding, prompt, mail, tools=[track_shipment], max_turns=2, max_tokens=120)
+    except TurnsExhausted:  # a small model looks at the same parcel for ever; without the tool it answers
         finding = await run.ask(Finding, prompt, mail, max_tokens=120)
     return Evidence(finding=finding, orders=orders)
 
@@ -109,7 +109,7 @@ def ruling(ticket: Ticket, reading: Reading, order: Order | None, evidence: Evid
     return ruled
 
 
-@step(retry=Retry(attempts=3))
+@step
 async def action(ruling: Ruling, run: Run) -> Outcome:
     """Does what was ruled, and no more. A refund above the limit waits here for the leads, a day at most."""
     match ruling.decision:
@@ -153,7 +153,7 @@ async def reply(ticket: Ticket, ruling: Ruling, action: Outcome, run: Run) -> Re
     return draft.model_copy(update={"text": wording.text})
 
 
-@step(retry=Retry(attempts=3))
+@step
 async def sent(ticket: Ticket, reply: Reply, action: Outcome, run: Run) -> Answer:
     mail = await run.call(send_reply, to=ticket.sender, subject=reply.subject, body=reply.text)
     return Answer(outcome=action, reply=reply, sent=mail)
