@@ -20,6 +20,7 @@ from pydantic_core import PydanticSerializationError
 from ..errors import BadSignature, InvalidArguments
 from .jsons import Raw, parse_strictly
 from .private import Found
+from .types import without_none
 
 
 def name_of(function: Callable[..., Any]) -> str:
@@ -66,6 +67,9 @@ class Shape:
     def __init__(self, annotation: Any, owner: str) -> None:
         self.annotation = annotation
         self.owner = owner
+        bare = without_none(annotation)
+        one_class = len(bare) == 1 and isinstance(bare[0], type)
+        self._model = bare[0] if one_class and issubclass(bare[0], BaseModel) else None
         try:
             self.adapter: TypeAdapter[Any] = TypeAdapter(annotation)
             if not self.adapter.pydantic_complete:
@@ -78,8 +82,12 @@ class Shape:
             ) from error
 
     def dump(self, value: Any, found: Found | None = None) -> Raw:
-        """Raises ValueError where the value cannot be written as JSON of this type."""
+        """Raises ValueError where the value is not of this type, or cannot be written as JSON."""
         try:
+            if self._model is not None and value is not None and not isinstance(value, self._model):
+                # Pydantic would write another model as this one, without what this one does not know: as an
+                # empty one, where all has defaults. A dict of its fields is meant well.
+                value = self.adapter.validate_python(value)
             text = self.adapter.dump_json(value, context=found, warnings=False)
             if b"null" in text:
                 _must_be_finite(self.adapter.dump_python(value, warnings=False))
