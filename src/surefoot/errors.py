@@ -71,51 +71,75 @@ def _rebuild(
 
 
 class DefinitionError(SurefootError):
+    """The program itself is wrong: its author mends it, and nothing has run."""
+
     code = "definition"
 
 
 class MissingStep(DefinitionError):
+    """A parameter names neither a step nor the input."""
+
     code = "missing_step"
 
 
 class WrongType(DefinitionError):
+    """A step takes another type than the step that it names gives."""
+
     code = "wrong_type"
 
 
 class NoneNotAllowed(DefinitionError):
+    """A step may give None, and the step that takes it does not allow for that."""
+
     code = "none_not_allowed"
 
 
 class StepCycle(DefinitionError):
+    """Steps wait for each other in a circle."""
+
     code = "step_cycle"
 
 
 class WrongFallback(DefinitionError):
+    """A fallback gives another type than its step, or takes what the step does not."""
+
     code = "wrong_fallback"
 
 
 class ToolNotListed(DefinitionError):
+    """A step or a rule uses a tool that is not in tools=: the list is the allowlist."""
+
     code = "tool_not_listed"
 
 
 class BadSignature(DefinitionError):
+    """A step, tool or rule is written so that its inputs or outputs cannot be known."""
+
     code = "bad_signature"
 
 
 class DuplicateName(DefinitionError):
+    """Two steps, tools or resources have one name."""
+
     code = "duplicate_name"
     default_remedy = "Give one of them another name (name=), or list it once."
 
 
 class PromptMissing(DefinitionError):
+    """A prompt's file is not beside the module of its step, or is no UTF-8 text."""
+
     code = "prompt_missing"
 
 
 class TargetError(DefinitionError):
+    """`module:object` names no workflow that can be imported."""
+
     code = "target"
 
 
 class Contradiction(DefinitionError):
+    """What a workflow asks for contradicts itself."""
+
     code = "contradiction"
 
 
@@ -123,18 +147,26 @@ class Contradiction(DefinitionError):
 
 
 class InputError(SurefootError):
+    """What came in from outside is wrong."""
+
     code = "input"
 
 
 class InvalidInput(InputError):
+    """An input, or a result that a person gave, does not fit its type."""
+
     code = "invalid_input"
 
 
 class KeyConflict(InputError):
+    """A key belongs to a run with another input."""
+
     code = "key_conflict"
 
 
 class UsageError(InputError):
+    """A command, a parameter or a setting is used wrongly."""
+
     code = "usage"
 
 
@@ -142,6 +174,8 @@ class UsageError(InputError):
 
 
 class ToolError(SurefootError):
+    """Something about a call of a tool; a step sees these from `run.call`."""
+
     code = "tool"
 
 
@@ -152,14 +186,20 @@ class CallRefused(ToolError):
 
 
 class InvalidArguments(CallRefused):
+    """A call's arguments do not fit the tool's schema."""
+
     code = "invalid_arguments"
 
 
 class UnknownTool(CallRefused):
+    """A call names a tool that is not listed, or not for this ask."""
+
     code = "unknown_tool"
 
 
 class ToolDenied(CallRefused):
+    """A call needs a permission that the workflow, its deployment or the run's starter does not grant."""
+
     code = "tool_denied"
 
 
@@ -232,6 +272,7 @@ class ModelUnavailable(ModelError):
     """Not reached, overloaded, rate limited, cut off or timed out: another try or model may answer."""
 
     code = "model_unavailable"
+    default_remedy = "It passes by itself, or list another model behind it in models=[...]."
     transient = True
 
     def __init__(
@@ -262,14 +303,20 @@ class ModelRefused(ModelError):
 
 
 class OutputInvalid(ModelError):
+    """No answer fitted the output's type, or a step gave something that is not its declared type."""
+
     code = "output_invalid"
 
 
 class OutputTruncated(ModelError):
+    """An answer was cut off at max_tokens: half an answer is none."""
+
     code = "output_truncated"
 
 
 class TurnsExhausted(ModelError):
+    """An ask used all its turns without coming to an answer."""
+
     code = "turns_exhausted"
 
 
@@ -277,30 +324,43 @@ class TurnsExhausted(ModelError):
 
 
 class BudgetError(SurefootError):
+    """Something about money, tokens, calls or time that a run may use."""
+
     code = "budget"
 
 
 class BudgetExceeded(BudgetError):
+    """The worst case of the next call does not fit what is left; nothing was sent."""
+
     code = "budget_exceeded"
 
 
 class PriceUnknown(BudgetError):
+    """Nobody knows what a model costs, and a budget over a guess is no budget."""
+
     code = "price_unknown"
 
 
 class TimedOut(SurefootError):
+    """Something took longer than it may."""
+
     code = "timed_out"
     transient = True
 
 
 class StepTimedOut(TimedOut):
+    """One attempt at a step took longer than its timeout=; what was under way was stopped."""
+
     code = "step_timed_out"
+    default_remedy = "Give it more time with timeout=; `surefoot runs show` tells what took so long."
 
 
 # ── runs ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 class RunError(SurefootError):
+    """Something about a run as a whole."""
+
     code = "run"
 
 
@@ -311,22 +371,35 @@ class StepFailed(RunError):
 
 
 class RunNotFound(RunError):
+    """The store has no such run, or its journal was deleted."""
+
     code = "run_not_found"
+    default_remedy = "`surefoot runs list` shows those that there are."
 
 
 class RunNotFinished(RunError):
+    """What was asked for needs a run that has ended, and failed."""
+
     code = "run_not_finished"
+    default_remedy = "`surefoot runs show` tells how it stands."
 
 
 class RunCancelled(RunError):
+    """Somebody cancelled the run."""
+
     code = "run_cancelled"
 
 
 class WorkflowChanged(RunError):
+    """The code has changed in what a run has already done, so the run waits for a person."""
+
     code = "workflow_changed"
+    default_remedy = "Put the former code back and approve, or deny to let the run fail."
 
 
 class Poisoned(RunError):
+    """Workers died or lost the run one after the other, so it waits for a person."""
+
     code = "poisoned"
 
 
@@ -334,37 +407,56 @@ class Poisoned(RunError):
 
 
 class InboxError(SurefootError):
+    """Something about a decision."""
+
     code = "inbox"
 
 
 class ItemNotFound(InboxError):
+    """The store has no such inbox item."""
+
     code = "item_not_found"
 
 
 class ItemClosed(InboxError):
+    """Somebody decided first, the time to decide is over, or the run has moved on."""
+
     code = "item_closed"
+    default_remedy = "`surefoot inbox show` tells who decided, and `surefoot runs show` what came of it."
 
 
 class WrongDecision(InboxError):
+    """The item, or the run, cannot be decided this way."""
+
     code = "wrong_decision"
+    default_remedy = "`surefoot inbox show` tells which decisions an item takes."
 
 
 class NotAllowedToDecide(InboxError):
+    """The item is for a group that this person does not belong to."""
+
     code = "not_allowed_to_decide"
+    default_remedy = "Let somebody of that group decide."
 
 
 # ── the store ────────────────────────────────────────────────────────────────────────────────────
 
 
 class StoreError(SurefootError):
+    """Something about the place where runs live."""
+
     code = "store"
 
 
 class StoreUnavailable(StoreError):
+    """The store cannot be opened, read or written."""
+
     code = "store_unavailable"
 
 
 class StoreVersion(StoreError):
+    """A newer Surefoot wrote the store, or this event of it."""
+
     code = "store_version"
 
 
@@ -375,10 +467,15 @@ class StaleLease(StoreError):
 
 
 class ChainBroken(StoreError):
+    """A journal is not what was written."""
+
     code = "chain_broken"
+    default_remedy = "Compare with a backup before you trust anything that the run says."
 
 
 class KeyUnavailable(StoreError):
+    """A key that opens sealed values is missing, damaged or forgotten on purpose."""
+
     code = "key_unavailable"
 
 
