@@ -7,6 +7,7 @@ declares, so that it can hand out something narrower (a read-only shop). Any oth
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -21,9 +22,9 @@ class OpenResources:
         self._narrow: dict[str | None, list[Any]] = {}
         self._for: dict[str, tuple[Any, ...]] = {}
 
-    async def open(self, workflow: Definition) -> None:
+    async def open(self, workflow: Definition, factories: Sequence[Resource]) -> None:
         permissions = list(dict.fromkeys(tool.permission for tool in workflow.tools.values()))
-        for factory in workflow.resources:
+        for factory in factories:
             if _takes_permission(factory):
                 for permission in permissions:
                     opened = await self._stack.enter_async_context(factory(permission=permission))

@@ -25,7 +25,7 @@ from ..core.jsons import Raw, canonical, loads
 from ..core.model import Model, ModelSettings
 from ..core.rule import Decision
 from ..core.schema import lines_of
-from ..core.workflow import Definition, fingerprint_of
+from ..core.workflow import Definition, Resource, fingerprint_of
 from ..errors import (
     InvalidInput,
     KeyConflict,
@@ -69,7 +69,7 @@ class Runtime:
     """Drives runs in this process, and talks to those that other processes drive.
 
     `store` is a URL. `concurrency` is how many runs this process holds in memory at once. `grants`
-    narrows the workflow's grants; `models` replaces its models; `people` says who belongs to a group.
+    narrows the workflow's grants; `models` and `resources` replace its own; `people` says who belongs to a group.
     `lease` is how many seconds this process may be silent before others may take its runs (15).
     With `drive=False` it submits, decides and looks, and leaves the driving to others. `on_left` is told
     of each run that leaves this process's hands: ended, waiting, or given back.
@@ -85,6 +85,7 @@ class Runtime:
         models: Sequence[str | Model] | None = None,
         model_settings: Mapping[str, ModelSettings] | None = None,
         people: Mapping[str, Sequence[str]] | None = None,
+        resources: Sequence[Resource] | None = None,
         clock: Clock | None = None,
         chance: Callable[[], float] = random.random,
         lease: float | None = None,
@@ -100,6 +101,7 @@ class Runtime:
         self._model_specs = workflow.models if models is None else models
         self._model_settings = model_settings
         self._people = people
+        self._resources = workflow.resources if resources is None else resources
         self._clock: Clock = clock or SystemClock()
         self._chance = chance
         self._lease = lease or (LEASE_BY_HAND if self._clock.by_hand else LEASE)
@@ -142,7 +144,7 @@ class Runtime:
         await self._store.open()
         try:
             if self._drive:
-                await self._deployment.resources.open(self.workflow)
+                await self._deployment.resources.open(self.workflow, self._resources)
                 self._worker = Worker(
                     self._deployment, concurrency=self._concurrency, lease=self._lease, on_left=self._left
                 )
@@ -380,7 +382,8 @@ class Runtime:
         self._look()
 
     async def fork(self, run: str, *, start_from: str, key: str | None = None) -> Started:
-        """A new run with the same input, in which all steps that do not need `start_from` are taken over."""
+        """A new run with the same input, in which all steps that do not need `start_from` are taken over.
+        Raises UsageError, WorkflowChanged where what is to be taken over does not fit any more."""
         state, plan = await self.state(run), self.workflow.plan
         if start_from not in plan.steps:
             raise UsageError(
@@ -394,7 +397,7 @@ class Runtime:
         now = self._clock.now()
         new = new_run_id(now)
         sealer = Sealer(new, self._deployment.keyring.new_run_key(), self._deployment.secrets)
-        raw = sealer.raw(plan.input, plan.input.load(state.submitted.input))
+        raw = _still_fitting(sealer, plan.input, state.submitted.input, "the input")
         events: list[e.Event] = [
             e.RunSubmitted(
                 input=raw,
@@ -411,9 +414,20 @@ class Runtime:
         for name, wired in plan.steps.items():
             step = state.steps.get(name)
             if name not in again and step is not None and step.status == "finished":
-                output = sealer.raw(wired.output, wired.output.load(step.output))
+                output = _still_fitting(sealer, wired.output, step.output, f"what step {name!r} gave")
                 events.append(e.StepFinished(name, output, how="forked"))
         return await self._submit(new, sealer, events, raw, key, now)
+
+
+def _still_fitting(sealer: Sealer, shape: Shape, text: Raw, what: str) -> Raw:
+    try:
+        return sealer.raw(shape, shape.load(text))
+    except ValueError as error:
+        raise WorkflowChanged(
+            f"{what} does not fit its type any more",
+            why="the workflow has changed since",
+            remedy="Fork from an earlier step, or start anew.",
+        ) from error
 
 
 def _waits_for_person(row: RunRow, now: int) -> bool:
