@@ -2,8 +2,8 @@
 
 `tests/data/journals/NAME.jsonl` holds a journal, an event a line, and `NAME.state.json` what it said when it
 was recorded. Neither file is ever changed: whoever changes an event raises its version, teaches `decode` the
-old one, and adds a journal of the new one with `record`. A state may come to say more than was recorded, never
-less.
+old one, and adds a journal of the new one with `record`. A state may come to say more than was recorded, and
+never less.
 """
 
 import dataclasses

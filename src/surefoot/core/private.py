@@ -15,6 +15,8 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler, SerializationInfo
 from pydantic_core import core_schema
 
+from .jsons import dumps
+
 
 @dataclass(frozen=True, slots=True)
 class Private:
@@ -27,7 +29,7 @@ class Private:
         def note(value: Any, inner: Any, info: SerializationInfo) -> Any:
             found = inner(value)
             if isinstance(info.context, Found) and found is not None:
-                info.context.add(self.kind, str(found))
+                info.context.add(self.kind, found)
             return found
 
         schema["serialization"] = core_schema.wrap_serializer_function_ser_schema(
@@ -44,6 +46,20 @@ class Found:
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
 
-    def add(self, kind: str, value: str) -> None:
-        if value:
-            self.values.setdefault(value, kind)
+    def add(self, kind: str, value: Any) -> None:
+        """`value` as JSON: of a list or an object, each text and number in it is private."""
+        match value:
+            case str() if value:
+                self.values.setdefault(value, kind)
+            case bool():
+                pass  # "true" would hide every true
+            case int() | float():
+                self.values.setdefault(dumps(value), kind)
+            case list() | tuple():
+                for item in value:
+                    self.add(kind, item)
+            case dict():
+                for item in value.values():
+                    self.add(kind, item)
+            case _:
+                pass

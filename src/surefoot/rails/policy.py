@@ -1,12 +1,13 @@
 """Policy: may this call be made? A pure function of the call, the grants, the rules and the history.
 
-A guard that fails itself, denies: an exception in a rule's predicate refuses the call, whatever the
-rule would have said.
+A guard that fails itself, denies: an exception in a rule's predicate, or an answer that is neither True
+nor False, refuses the call, whatever the rule would have said.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -67,10 +68,17 @@ def check(
     for rule in rules:
         if rule.tool.name != tool.name:
             continue
+        when: Callable[..., object] | None = rule.when
         try:
-            holds = rule.when is None or rule.when(**arguments)
+            holds = when is None or when(**arguments)
         except Exception as error:  # noqa: BLE001  a guard that fails, denies
             return Refuse(f"the rule {rule.name!r} failed with {type(error).__name__}", rule.name)
+        if not isinstance(holds, bool):
+            # None is a forgotten return, and a coroutine is always true: neither is an answer.
+            if inspect.iscoroutine(holds):
+                holds.close()
+            said = type(holds).__name__
+            return Refuse(f"the rule {rule.name!r} said {said} instead of True or False", rule.name)
         if not holds:
             continue
         if rule.kind == "deny":

@@ -11,9 +11,11 @@ Two kinds of known values, found in one Aho-Corasick pass each:
 from __future__ import annotations
 
 import base64
+import json
+import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 from ahocorasick_rs import AhoCorasick, MatchKind
 
@@ -50,17 +52,38 @@ class Secrets:
 
 
 def _forms(value: str) -> list[str]:
-    """How a value may be written: plain, JSON-escaped, URL-encoded, base64 at its three alignments."""
+    """How a value may be written: plain, JSON-escaped, URL-encoded, base64 at its three alignments. The walk
+    through JSON sees its texts unescaped, the first look at the whole does not: so both forms are here."""
     raw = value.encode()
-    forms = [value, dumps(value)[1:-1], quote(value, safe=""), quote(value)]
+    forms = _escaped(value)
+    for quoted in (quote(value, safe=""), quote(value), quote_plus(value)):
+        forms += [quoted, _PERCENT.sub(lambda found: found[0].lower(), quoted)]
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         for shift in range(3):
             # Only characters whose six bits are all the value's own are the same in every surrounding.
             text = encode(b"\0" * shift + raw).decode()
             stable = text[-(-8 * shift // 6) : 8 * (shift + len(raw)) // 6]
-            if len(stable) >= 8:
-                forms.append(stable)
+            forms.append(stable)
     return list(dict.fromkeys(form for form in forms if len(form) >= SHORTEST_SECRET))
+
+
+def _escaped(value: str) -> list[str]:
+    """Plain, and as JSON writes it: with or without escapes for what is not ASCII, with or without one for a
+    slash, and again where that JSON is itself a text inside JSON, three levels deep."""
+    level = [
+        value,
+        json.dumps(value)[1:-1],
+        value.replace("/", "\\/"),
+        json.dumps(value)[1:-1].replace("/", "\\/"),
+    ]
+    forms = list(level)
+    for _ in range(3):
+        level = [dumps(form)[1:-1] for form in level]
+        forms += level
+    return list(dict.fromkeys(forms))
+
+
+_PERCENT = re.compile("%[0-9A-F]{2}")
 
 
 class Private:
@@ -99,7 +122,7 @@ class Private:
     def _build(self) -> None:
         patterns, self._labels = [], []
         for value, placeholder in self.placeholders.items():
-            for form in dict.fromkeys((value, dumps(value)[1:-1])):
+            for form in _escaped(value):
                 patterns.append(form)
                 self._labels.append(placeholder)
         self._find = AhoCorasick(patterns, matchkind=MatchKind.LeftmostLongest)
