@@ -7,7 +7,7 @@ do. The events' redacted views are shown, on stderr. On a terminal the last line
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
@@ -69,6 +69,8 @@ async def follow(store: Store, run: str, place: Place, until: Awaitable[T], *, a
     story = Story()
     waiting = asyncio.ensure_future(until)
     try:
+        if after:
+            story.read(await store.events(run, 0, after))
         while True:
             done, _ = await asyncio.wait([waiting], timeout=LOOK_EVERY)
             for event in await store.events(run, after):
@@ -108,6 +110,13 @@ class Story:
             if line is not None:
                 step, text, style = line
                 yield [(f"  {one_line(step):<14} ", "dim" if not style else ""), (one_line(text, 300), style)]
+
+    def read(self, events: Sequence[StoredEvent]) -> None:
+        """What happened before: known, and not told again."""
+        for event in events:
+            for _ in self.lines(event):
+                pass
+        self._open.clear()
 
     def _begin(self, name: str, step: str, what: str) -> tuple[str, str, Style]:
         self._about[name] = (step, what)
