@@ -493,7 +493,13 @@ async def test_the_handle_of_an_ended_step_leads_nowhere(engine: Engine, other: 
 
 @pytest.mark.parametrize(
     ("output", "value"),
-    [(Basket, {"things": ["egg"]}), (Decimal, 3), (float, 3), (tuple[int, ...], [1, 2]), (list[Basket], [{}])],
+    [
+        (Basket, {"things": ["egg"]}),
+        (Decimal, 3),
+        (float, 3),
+        (tuple[int, ...], [1, 2]),
+        (list[Basket], [{}]),
+    ],
     ids=str,
 )
 async def test_what_is_meant_well_is_taken_for_its_type(engine: Engine, output: Any, value: Any) -> None:
@@ -505,7 +511,9 @@ async def test_what_is_meant_well_is_taken_for_its_type(engine: Engine, output: 
     assert done.output == TypeAdapter(output).validate_python(value)
 
 
-@pytest.mark.parametrize("given", [Basket(things=["egg"]), {"number": "many"}, None, "1", object(), [1]], ids=str)
+@pytest.mark.parametrize(
+    "given", [Basket(things=["egg"]), {"number": "many"}, None, "1", object(), [1]], ids=str
+)
 async def test_an_input_that_is_not_of_its_type_is_refused(engine: Engine, given: Any) -> None:
     @step
     async def work(order: Order) -> int:

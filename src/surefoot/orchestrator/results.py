@@ -76,16 +76,21 @@ def result_of(run: str, plan: Plan, state: RunState) -> Result:
 def _status(state: RunState) -> str:
     if state.is_ended or state.claims == 0:
         return state.status
-    return "waiting" if state.waits and not _can_move(state) else state.status
+    return state.status if _can_move(state) else "waiting"
 
 
 def _can_move(state: RunState) -> bool:
-    """Whether some ready step is not blocked by a person or a timer."""
+    """Whether some ready step does not wait for a person, a timer, or its next attempt."""
+    if state.run_review is not None:
+        return False
     for name in state.ready:
         step = state.steps.get(name)
-        if step is None or step.status == "idle" or (not step.blocked and step.review is None):
-            return step is None or step.status != "failed" or step.retry_at is None
-    return False
+        if step is None or step.status == "idle":
+            return True
+        between_attempts = step.status == "failed" and step.retry_at is not None
+        if not step.blocked and step.review is None and not between_attempts:
+            return True
+    return not state.ready
 
 
 def waiting_for(state: RunState) -> tuple[Waiting, ...]:
