@@ -229,10 +229,14 @@ class Worker:
         self._guard = self._clock.call_at(self._clock.now() + self._lease // 8, self._guard_lease)
 
     async def _beat(self) -> None:
-        until = self._clock.now() + self._lease
-        await self._store.heartbeat(until)
-        lapsed = not self.holds_lease()
-        self._until = until
+        lapsed = False
+        while True:
+            until = self._clock.now() + self._lease
+            await self._store.heartbeat(until)
+            lapsed |= not self.holds_lease()
+            self._until = until
+            if self.holds_lease():
+                break  # else it took longer than the lease itself
         if lapsed:
             self.look()  # nothing was claimed meanwhile
 
