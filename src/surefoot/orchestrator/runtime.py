@@ -24,13 +24,14 @@ from ..core.fold import RunState
 from ..core.jsons import Raw, canonical, loads
 from ..core.model import Model, ModelSettings
 from ..core.rule import Decision
-from ..core.schema import lines_of
+from ..core.schema import Shape, lines_of
 from ..core.workflow import Definition, Resource, fingerprint_of
 from ..errors import (
     InvalidInput,
     KeyConflict,
     RunNotFound,
     UsageError,
+    WorkflowChanged,
 )
 from ..models.providers import open_model
 from ..rails import policy
