@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from surefoot.errors import UsageError
+from surefoot.errors import KeyUnavailable, UsageError
 from surefoot.state.crash import CrashPoint
 from surefoot.state.opening import make_store, place_of
+from surefoot.state.store import NewRun, Record
 
 pytestmark = pytest.mark.anyio
 
@@ -103,3 +104,25 @@ def test_no_crash_point_is_the_rule() -> None:
 def test_a_crash_point_that_is_not_understood_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="number of a commit"):
         CrashPoint.from_env({"SUREFOOT_CRASH_AT": text, "SUREFOOT_TESTING": "1"})
+
+
+async def test_a_lost_key_ring_is_told_and_not_made_anew(tmp_path: Path) -> None:
+    """A new ring would open none of the runs, and a worker would give them up one by one."""
+    url = f"sqlite:///{tmp_path}/state.db"
+    store, ring = make_store(url, now=now, worker="one")
+    await store.open()
+    key = ring.new_run_key()
+    await store.submit(
+        NewRun(
+            "r1", "desk", "1", "f", None, "d", key.wrapped, (Record("run.submitted", 1, 1, "{}"),), "{}", 1
+        )
+    )
+    await store.close()
+    (tmp_path / "keys.json").unlink()
+    with pytest.raises(KeyUnavailable, match=r"keys\.json is gone"):
+        make_store(url, now=now, worker="two")
+    assert not (tmp_path / "keys.json").exists()
+    again, _ = make_store(url, now=now, worker="three", keyring=ring)
+    await again.open()
+    assert await again.run("r1") is not None
+    await again.close()

@@ -10,7 +10,8 @@ from urllib.parse import unquote
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
-from ..errors import UsageError
+from ..errors import KeyUnavailable, UsageError
+from .schema import holds_runs
 from .sealing import Keyring
 from .sqlite import SqliteStore
 from .store import Store, StoreOptions
@@ -40,11 +41,24 @@ def make_store(
     ring = keyring or Keyring.from_env(os.environ)
     if ring is None:
         if isinstance(place, Path):
-            ring = Keyring.load_or_create(place.with_name("keys.json"))
+            ring = _ring_beside(place)
         else:
             ring = _rings.get(place) or _rings.setdefault(place, Keyring.generate())
     options = StoreOptions(now=now, sign=ring.sign, worker=worker, crash=crash)
     return SqliteStore(place, options), ring
+
+
+def _ring_beside(place: Path) -> Keyring:
+    """A new ring for a new store only: beside runs that it cannot open, it would hide that theirs is lost."""
+    path = place.with_name("keys.json")
+    # Looked for twice: another process may be making both at this moment, the ring first.
+    if not path.exists() and holds_runs(place) and not path.exists():
+        raise KeyUnavailable(
+            f"the key ring {path} is gone",
+            why="the store holds runs whose sealed values nothing else opens",
+            remedy="Restore it, or set SUREFOOT_MASTER_KEY as it was when the runs were made.",
+        )
+    return Keyring.load_or_create(path)
 
 
 def place_of(url: str) -> Path | str:

@@ -169,6 +169,22 @@ def schema_version(path: Path) -> int | None:
         connection.close()
 
 
+def holds_runs(path: Path) -> bool:
+    """Whether the file is a store of ours with a run in it."""
+    if not path.exists():
+        return False
+    connection = connect(str(path))
+    try:
+        connection.execute(f"PRAGMA busy_timeout = {int(PATIENCE * 1000)}")
+        if _application(connection) != APPLICATION:
+            return False
+        return bool(connection.execute("SELECT EXISTS (SELECT 1 FROM runs)").fetchone()[0])
+    except sqlite3.Error as error:
+        raise explain(error, f"sqlite:///{path}") from error
+    finally:
+        connection.close()
+
+
 def upgrade(path: Path) -> tuple[int, int]:
     """Makes or upgrades the file; returns its schema before and after."""
     before = schema_version(path) or 0
