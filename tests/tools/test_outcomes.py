@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from orchestrator.rig import Engine, OtherSide, code, kinds, result
-from surefoot import Approve, Call, CannotTell, Deny, Done, Effect, Settle, Undone
+from orchestrator.rig import Engine, Order, OtherSide, code, kinds, quiet, result, until
+from surefoot import Approve, Call, CannotTell, Deny, Done, Effect, Run, Settle, Undone, Workflow, step, tool
 from surefoot.errors import ItemClosed
 
 from .world import DOUBT, Act, Wrong
@@ -180,8 +181,6 @@ async def test_reconcile_that_answers_with_no_valid_result_leaves_it_to_a_person
 async def test_reconcile_that_hangs_is_stopped_and_a_person_is_asked(
     engine: Engine, other: OtherSide
 ) -> None:
-    import asyncio
-
     hanging = asyncio.Event()
 
     async def reconcile(call: Call) -> Any:
@@ -238,3 +237,65 @@ async def test_intent_is_on_disk_before_the_act(engine: Engine, other: OtherSide
     written = await kinds(runtime, run)
     assert ("call.intended" in written) == (effect is not Effect.READ)
     await engine.crash(runtime)
+
+
+async def test_what_reconcile_finds_out_later_closes_the_question(engine: Engine, other: OtherSide) -> None:
+    """A person who answers it afterwards is told so: "it did not happen" must not pay a second time."""
+    answers = [CannotTell(), Done("found in the books")]
+
+    async def reconcile(call: Call) -> Any:
+        return answers.pop(0)
+
+    @tool(effect=Effect.ONCE, reconcile=reconcile)
+    async def pay(call: Call) -> str:
+        other.act("pay")
+        raise OSError("lost")
+
+    @step
+    async def work(order: Order, run: Run) -> str:
+        paid, _ = await asyncio.gather(run.call(pay), run.sleep(3600))
+        await run.sleep(3600)
+        return str(paid)
+
+    runtime, run = await engine.start(Workflow("paying", input=Order, steps=[work], tools=[pay]))
+    (item,) = (await result(runtime, run)).waiting_for
+    await quiet(runtime)
+    await engine.clock.jump(3600)
+    await until(lambda: not answers)
+    await quiet(runtime)
+    assert (await runtime.look(run)).waiting_for == ()
+    with pytest.raises(ItemClosed):
+        await runtime.decide(item.item, Approve(by="kim"))
+    await engine.clock.jump(3600)
+    done = await result(runtime, run)
+    assert (done.output, other.asked["pay"]) == ("found in the books", 1)
+
+
+async def test_a_person_and_reconcile_at_once_settle_it_once(engine: Engine, other: OtherSide) -> None:
+    """The person's word was on its way when reconcile found the call: it was decided first, and has no effect."""
+    answers = [CannotTell(), Done("found in the books")]
+
+    async def reconcile(call: Call) -> Any:
+        answer = answers.pop(0)
+        if not answers:
+            await desk.decide(item.item, Approve(by="kim"))
+        return answer
+
+    @tool(effect=Effect.ONCE, reconcile=reconcile)
+    async def pay(call: Call) -> str:
+        other.act("pay")
+        raise OSError("lost")
+
+    @step
+    async def work(order: Order, run: Run) -> str:
+        paid, _ = await asyncio.gather(run.call(pay), run.sleep(3600))
+        return str(paid)
+
+    workflow = Workflow("paying", input=Order, steps=[work], tools=[pay])
+    runtime, run = await engine.start(workflow)
+    desk = await engine.open(workflow, drive=False)
+    (item,) = (await result(runtime, run)).waiting_for
+    await quiet(runtime)
+    await engine.clock.jump(3600)
+    done = await result(runtime, run)
+    assert (done.output, other.asked["pay"]) == ("found in the books", 1)

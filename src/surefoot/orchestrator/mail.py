@@ -11,6 +11,7 @@ from typing import Any
 from ..core import events as e
 from ..core.jsons import Raw, dumps, loads
 from ..core.states import ItemState
+from ..errors import InvalidArguments
 from ..state.store import Mail, RunChange
 from .deployment import Deployment
 from .recorder import Recorder
@@ -60,7 +61,7 @@ class Mailroom:
         choice, by, reason = body["choice"], body.get("by", ""), body.get("reason", "")
         request = item.request
         if isinstance(request, e.ApprovalRequested):
-            args = Raw(dumps(body["args"])) if choice == "edit" else None
+            args = self._arguments(request.tool, dumps(body["args"])) if choice == "edit" else None
             self._journal.note(e.ApprovalDecided(item.id, choice, by, reason, args))
         elif request.about == "unknown" and request.call is not None:
             self._settle_call(item, request, choice, by, reason, body)
@@ -68,6 +69,17 @@ class Mailroom:
             self._settle_step(item, request.step, by, reason, body)
         else:
             self._journal.note(e.ReviewResolved(item.id, choice, by, reason))
+
+    def _arguments(self, name: str, text: str) -> Raw:
+        """Edited arguments, the private values among them taken note of. Those that do not fit are written as
+        they came: the gateway says what is wrong with them."""
+        tool = self._deployment.workflow.tools.get(name)
+        if tool is None:
+            return Raw(text)
+        try:
+            return self._journal.raw(tool.parameters, tool.parameters.load(text))
+        except (ValueError, InvalidArguments):
+            return Raw(text)
 
     def _settle_call(
         self,
@@ -83,13 +95,13 @@ class Mailroom:
         match choice:
             case "settle":
                 tool = self._deployment.workflow.tools.get(call.tool)
-                text = dumps(body.get("result"))
+                text = Raw(dumps(body.get("result")))
                 try:
                     if tool is not None:
-                        tool.output.load(text)
+                        text = self._journal.raw(tool.output, tool.output.load(text))
                 except ValueError as error:
                     return self._ask_again(item, request, by, f"the result did not fit: {_first_line(error)}")
-                self._journal.note(e.CallSettled(call.id, "done", by, Raw(text), reason, item.id))
+                self._journal.note(e.CallSettled(call.id, "done", by, text, reason, item.id))
             case "approve":
                 self._journal.note(e.CallSettled(call.id, "undone", by, None, reason, item.id))
             case _:

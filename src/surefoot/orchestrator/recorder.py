@@ -353,6 +353,8 @@ class Recorder:
                 self._opens.append(self._item(event, at))
             case e.ApprovalExpired():
                 self._closes.append(CloseItem(event.item, "expired"))
+            case e.CallSettled(by="reconcile", item=str(question)):
+                self._closes.append(CloseItem(question, "closed"))
             case e.RunFinished():
                 for item in self.state.open_items():
                     self._closes.append(CloseItem(item.id, "closed"))

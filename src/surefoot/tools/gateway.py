@@ -216,15 +216,18 @@ class Gateway:
                 except InvalidResult as error:
                     why += f"; reconcile says that it did, but its result is not valid: {error.why}"
                 else:
-                    await self._journal.write(e.CallSettled(call.id, "done", by="reconcile", result=raw))
+                    await self._journal.write(
+                        e.CallSettled(call.id, "done", by="reconcile", result=raw, item=self._asked(call))
+                    )
                     return True
             case Undone():
-                await self._journal.write(e.CallSettled(call.id, "undone", by="reconcile"))
+                await self._journal.write(
+                    e.CallSettled(call.id, "undone", by="reconcile", item=self._asked(call))
+                )
                 return False
             case CannotTell():
                 pass
-        item = self._journal.state.items.get(call.item or "")
-        if item is None or item.status != "open":
+        if self._asked(call) is None:
             await self._journal.write(
                 e.ReviewOpened(
                     item=self._journal.new_id("item"),
@@ -236,6 +239,11 @@ class Gateway:
                 )
             )
         raise body.park()
+
+    def _asked(self, call: CallState) -> str | None:
+        """The question to a person that is open about this call."""
+        item = self._journal.state.items.get(call.item or "")
+        return item.id if item is not None and item.status == "open" else None
 
     # ── the act ──
 
