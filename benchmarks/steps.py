@@ -114,11 +114,13 @@ def sequential(size: Size) -> list[Line]:
     walls: dict[str, list[float]] = {kind: [] for kind in kinds}
     cpus: dict[str, list[float]] = {kind: [] for kind in kinds}
     ratios: dict[str, list[float]] = {kind: [] for kind in kinds}
+    beyond: dict[str, list[float]] = {kind: [] for kind in kinds}
     commits: list[float] = []
     for _ in range(turns):
         for kind, is_async in kinds.items():
             took, marks = asyncio.run(_beside_raw(size, is_async=is_async))
             ratios[kind].append(statistics.median(marks.walls) / statistics.median(took))
+            beyond[kind].append(statistics.median(marks.walls) - statistics.median(took))
             walls[kind] += marks.walls
             cpus[kind] += marks.cpus
             commits += took
@@ -129,7 +131,7 @@ def sequential(size: Size) -> list[Line]:
             f" commit {show(commits)}; CPU of the step {statistics.median(cpus[kind]) * 1e3:.3f} ms"
         )
         ratio = statistics.median(found)
-        more = statistics.median(walls[kind]) - statistics.median(commits)
+        more = statistics.median(beyond[kind])
         lines += [
             Line(f"one {kind} step / one raw commit", ratio, "x", 1.3, note=note),
             Line(f"what one {kind} step takes beyond a raw commit", more * 1e6, "us"),

@@ -20,9 +20,9 @@ from surefoot import Approve, Call, Effect, Run, Runtime, Workflow, approve, ste
 from .measuring import Line, Size, timed, url_of
 from .workflows import SECRET, Number
 
-NONE = 512.0
-"""Bytes per run that count as none: 8,000 runs make 4 MB of it, and resident memory wanders by as much. A run
-that stayed in memory would take 20 times as much."""
+NONE = 1024.0
+"""Bytes per run that count as none. SQLite's caches go on filling, up to 2 MB each, and the allocator rounds; with
+40,000 waiting runs it is a tenth of this, and a run under way takes some 20,000."""
 
 
 @tool(effect=Effect.KEYED, permission="money:pay")
