@@ -50,7 +50,7 @@ dear = ScriptedModel({"asking": [Say(1)]}, name="dear", price=Price(1_000_000, 5
 
 def findings(shell: Shell, definition: str, *words: str) -> tuple[int, dict[str, Any]]:
     shell.write("program.py", f"{HEAD}\nw = Workflow('w', input=int, {definition})\n")
-    said = shell.process("check", "program:w", "--json", *words)
+    said = shell.here("check", "program:w", "--json", *words)
     assert "Traceback" not in said.err
     return said.code, said.json
 

@@ -154,6 +154,20 @@ def test_work_ends_with_1_where_a_run_failed_and_3_where_one_waits(shell: Shell)
     assert shell.here("work", "till:till").code == 0, "nothing is due any more"
 
 
+def test_the_store_may_be_named_before_the_command_or_behind_it(shell: Shell) -> None:
+    shell.here("--store", "sqlite:///one.db", "run", "till:till", "--input", "small.json")
+    assert len(shell.here("runs", "list", "--json", "--store", "sqlite:///one.db").lines) == 1
+    assert (shell.folder / "one.db").exists()
+    assert not (shell.folder / ".surefoot").exists()
+
+
+def test_work_tells_when_the_next_run_falls_due(shell: Shell) -> None:
+    shell.here("run", "till:till", "--input", "large.json")
+    due = shell.here("work", "till:till", "--json").json["next_due"]
+    (item,) = shell.here("inbox", "list", "--json").lines
+    assert due == item["expires"], "an approval that nobody decides expires"
+
+
 def wait_for(shell: Shell, name: str) -> None:
     until = time.monotonic() + 30
     while not (shell.folder / name).exists():

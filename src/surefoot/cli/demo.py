@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import time
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -36,12 +35,11 @@ FOLDER = Path(DEMO_STORE.removeprefix("sqlite:///")).parent
 
 @dataclass(frozen=True)
 class Told:
-    """One ticket and what became of it; `seconds` is wall time here."""
+    """One ticket and what became of it."""
 
     ticket: str
     result: Result
     trace: Trace
-    seconds: float
 
 
 @command("demo")
@@ -110,13 +108,12 @@ class Show:
         return told
 
     async def _one(self, runtime: Runtime, name: str, ticket: Any, place: Place) -> Told:
-        began = time.monotonic()
         # One after the other: the embedded model answers one question at a time anyway.
         run = await runtime.start(ticket, key=name)
         seen = 0 if run.created else await last_seq(runtime, run.id)
         result = await follow(runtime.store, run.id, place, runtime.result(run.id), after=seen)
         trace = trace_of(await runtime.store.events(run.id))
-        told = Told(name, result, trace, time.monotonic() - began)
+        told = Told(name, result, trace)
         place.say([("  => ", ""), (self._decision(told), STATUS_STYLES.get(result.status, ""))])
         return told
 
@@ -139,7 +136,7 @@ class Show:
                     Cell(str(usage.model_calls)),
                     Cell(str(usage.tokens_in + usage.tokens_out)),
                     Cell(money(usage.usd)),
-                    Cell(duration(one.seconds * 1000)),
+                    Cell(duration(usage.seconds * 1000)),
                 ]
             )
         self._output.say()
@@ -159,7 +156,7 @@ class Show:
 
     def ticket_json(self, one: Told) -> dict[str, Any]:
         found = {"ticket": one.ticket, "decision": self._decision(one), "path": path_of(one.trace)}
-        return {**found, **result_json(self._workflow, one.result), "wall_seconds": round(one.seconds, 3)}
+        return {**found, **result_json(self._workflow, one.result)}
 
     def tell_what_next(self, told: list[Told]) -> None:
         say, words = self._output.say, store_words(self._settings)
@@ -169,7 +166,7 @@ class Show:
         waiting = [one for one in told if one.result.waiting_for]
         items = [item for one in waiting for item in one.result.waiting_for]
         refunds = [item for item in items if item.kind == "approval"]
-        total = sum(one.seconds for one in told)
+        total = sum(one.result.usage.seconds for one in told)
         cost = sum(one.result.usage.usd for one in told)
         acted = sum(one.result.status == "succeeded" for one in told)
         sums = f"{duration(total * 1000)}, {money(cost)}"

@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from ..core.clock import MICROS, micros
-from ..core.jsons import dumps
+from ..core.jsons import dumps, parse_strictly
 from ..errors import UsageError
 from ..settings import DEFAULT_STORE, Settings
 from .output import Style, clean, one_line
@@ -131,8 +131,6 @@ class Duration(click.ParamType[int]):
 
 def parse_json(text: str, where: str) -> Any:
     """Raises UsageError."""
-    from ..core.jsons import parse_strictly
-
     try:
         return parse_strictly(text)
     except ValueError as error:

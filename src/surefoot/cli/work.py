@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 from ..core.fold import RunState
+from ..orchestrator.clock import SystemClock
 from ..settings import Settings
 from .failures import DONE, FAILED, WAITING
-from .formats import money, ours, store_words
+from .formats import iso, money, ours, store_words, until
 from .opening import go, open_runtime, warn_of_unknown
 from .options import Given, command, deployment_options, target_argument
 from .output import Output, Style
@@ -43,6 +44,7 @@ def work(given: Given, target: str | None, until_idle: bool, quiet: bool) -> int
             async with open_runtime(workflow, settings, on_left=tally.hook(place)) as runtime:
                 try:
                     await runtime.until_idle()
+                    tally.next_due = await runtime.store.next_due(workflow.name)
                 except asyncio.CancelledError:
                     place.say([("Stopping: what is under way is let finish, all else is given back.", "")])
                     raise
@@ -57,6 +59,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.runs: dict[str, dict[str, Any]] = {}
+        self.next_due: int | None = None
 
     def hook(self, place: Place) -> Any:
         def left(run: str, state: RunState) -> None:
@@ -92,11 +95,14 @@ class Tally:
 def answer(output: Output, settings: Settings, tally: Tally) -> None:
     counts = {name: tally.count(name) for name in ("succeeded", "failed", "cancelled", "waiting")}
     if output.json:
-        output.document({"driven": len(tally.runs), **counts, "runs": list(tally.runs.values())})
+        document = {"driven": len(tally.runs), **counts, "next_due": iso(tally.next_due)}
+        output.document({**document, "runs": list(tally.runs.values())})
     elif tally.runs:
         said = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
         output.answer(f"{len(tally.runs)} runs driven: {said}" if said else f"{len(tally.runs)} runs driven")
     else:
         output.answer("Nothing is due.")
+    if tally.next_due is not None:
+        output.say(f"The next run falls due {until(tally.next_due, SystemClock().now())}.", "dim")
     if tally.waits_for_people:
         output.say(f"See {ours('inbox', 'list', *store_words(settings))}", "dim")
