@@ -168,6 +168,16 @@ def test_work_tells_when_the_next_run_falls_due(shell: Shell) -> None:
     assert due == item["expires"], "an approval that nobody decides expires"
 
 
+def test_work_tells_what_it_does_and_not_what_was_done_before(shell: Shell) -> None:
+    (item,) = shell.here("run", "till:till", "--input", "large.json", "--json").json["waiting_for"]
+    shell.here("inbox", "decide", item, "approve", "--by", "kim")
+    said = shell.here("work", "till:till")
+    for told in ("goes on", "pay approved by kim", "calls pay(", "pay returned", "succeeded"):
+        assert told in said.err, said.err
+    assert "asks scripted" not in said.err, "the model was asked by the process before"
+    assert said.out == "1 runs driven: 1 succeeded\n"
+
+
 def wait_for(shell: Shell, name: str) -> None:
     until = time.monotonic() + 30
     while not (shell.folder / name).exists():
