@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import pytest
 from pydantic import BaseModel
+
 from surefoot import Effect, Private, tool
 from surefoot.core.private import Found
 from surefoot.core.schema import Shape
@@ -58,10 +59,16 @@ def noted(annotation: Any, value: Any) -> dict[str, str]:
     ("given", "values"),
     [
         ({}, {}),
-        ({"about": [Customer(name="Kim", email="kim@x.org", number=5)]}, {"Kim": "name", "kim@x.org": "email"}),
+        (
+            {"about": [Customer(name="Kim", email="kim@x.org", number=5)]},
+            {"Kim": "name", "kim@x.org": "email"},
+        ),
         ({"cc": ["b@x.org", "c@x.org"]}, {"b@x.org": "email", "c@x.org": "email"}),
         ({"names": ["Kim", "Lee"]}, {"Kim": "name", "Lee": "name"}),
-        ({"home": Address(street="Main Street 1", zip=12345)}, {"Main Street 1": "address", "12345": "address"}),
+        (
+            {"home": Address(street="Main Street 1", zip=12345)},
+            {"Main Street 1": "address", "12345": "address"},
+        ),
         ({"labels": {"a": ["deep", {"b": "deeper", "c": None}]}}, {"deep": "label", "deeper": "label"}),
         ({"card": 4111111111111111}, {"4111111111111111": "card"}),
         ({"born": date(1970, 1, 2)}, {"1970-01-02": "born"}),

@@ -5,10 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from uuid import UUID
 
 from .tool import Tool
+
+if TYPE_CHECKING:
+    # `Order | None` and `Literal["a", "b"]` are outputs too, and no `type[...]`.
+    from typing_extensions import TypeForm
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -22,36 +26,10 @@ class Run(ABC):
     step: str
     attempt: int
 
-    @overload
-    async def ask(
-        self,
-        output: type[T],
-        prompt: str,
-        data: Mapping[str, Any] | None = None,
-        *,
-        tools: Sequence[Tool[..., Any]] = (),
-        max_turns: int = 8,
-        repairs: int = 2,
-        max_tokens: int = 1024,
-        timeout: float = 60.0,
-    ) -> T: ...
-    @overload
-    async def ask(
-        self,
-        output: Any,
-        prompt: str,
-        data: Mapping[str, Any] | None = None,
-        *,
-        tools: Sequence[Tool[..., Any]] = (),
-        max_turns: int = 8,
-        repairs: int = 2,
-        max_tokens: int = 1024,
-        timeout: float = 60.0,
-    ) -> Any: ...
     @abstractmethod
     async def ask(
         self,
-        output: Any,
+        output: TypeForm[T],
         prompt: str,
         data: Mapping[str, Any] | None = None,
         *,
@@ -60,7 +38,7 @@ class Run(ABC):
         repairs: int = 2,
         max_tokens: int = 1024,
         timeout: float = 60.0,
-    ) -> Any:
+    ) -> T:
         """One question to a model, answered by a valid `output`.
 
         `prompt` that ends in ".md" is a file beside the step's module; any other is the instructions
