@@ -21,8 +21,8 @@ from .measuring import Line, Size, timed, url_of
 from .workflows import SECRET, Number
 
 NONE = 1024.0
-"""Bytes per run that count as none. SQLite's caches go on filling, up to 2 MB each, and the allocator rounds; with
-40,000 waiting runs it is a tenth of this, and a run under way takes some 20,000."""
+"""Bytes per run that count as none. SQLite's caches go on filling, up to 2 MB each, and the allocator rounds;
+with 40,000 waiting runs it is a tenth of this, and a run under way takes some 20,000."""
 
 
 @tool(effect=Effect.KEYED, permission="money:pay")
