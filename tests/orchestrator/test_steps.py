@@ -18,6 +18,16 @@ from .rig import Engine, Order, OtherSide, code, kinds, quiet, result, until
 pytestmark = pytest.mark.anyio
 
 
+class Opaque:
+    """Nothing that JSON knows; named the same in every process, as parallel test runs need it."""
+
+    def __repr__(self) -> str:
+        return "opaque"
+
+
+OPAQUE = Opaque()
+
+
 class Basket(BaseModel):
     things: list[str] = []
     notes: dict[str, str] = {}
@@ -217,7 +227,7 @@ async def test_what_is_changed_in_a_tools_arguments_changes_nothing(engine: Engi
 
 
 @pytest.mark.parametrize(
-    "value", ["text", None, {"things": 5}, Order(), [1], object(), float("nan"), len, Basket], ids=str
+    "value", ["text", None, {"things": 5}, Order(), [1], OPAQUE, float("nan"), len, Basket], ids=str
 )
 async def test_an_output_that_is_not_of_its_type_fails_its_step(engine: Engine, value: Any) -> None:
     @step
@@ -512,7 +522,7 @@ async def test_what_is_meant_well_is_taken_for_its_type(engine: Engine, output: 
 
 
 @pytest.mark.parametrize(
-    "given", [Basket(things=["egg"]), {"number": "many"}, None, "1", object(), [1]], ids=str
+    "given", [Basket(things=["egg"]), {"number": "many"}, None, "1", OPAQUE, [1]], ids=str
 )
 async def test_an_input_that_is_not_of_its_type_is_refused(engine: Engine, given: Any) -> None:
     @step
