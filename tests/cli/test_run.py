@@ -161,6 +161,12 @@ def test_the_store_may_be_named_before_the_command_or_behind_it(shell: Shell) ->
     assert not (shell.folder / ".surefoot").exists()
 
 
+def test_a_store_in_memory_is_warned_of(shell: Shell) -> None:
+    said = shell.here("run", "till:till", "--input", "small.json", "--store", "memory:", "--json")
+    assert said.json["status"] == "succeeded"
+    assert "warning: a store in memory ends with this command" in said.err
+
+
 def test_work_tells_when_the_next_run_falls_due(shell: Shell) -> None:
     shell.here("run", "till:till", "--input", "large.json")
     due = shell.here("work", "till:till", "--json").json["next_due"]
@@ -175,7 +181,7 @@ def test_work_tells_what_it_does_and_not_what_was_done_before(shell: Shell) -> N
     for told in ("goes on", "pay approved by kim", "calls pay(", "pay returned", "succeeded"):
         assert told in said.err, said.err
     assert "asks scripted" not in said.err, "the model was asked by the process before"
-    assert said.out == "1 runs driven: 1 succeeded\n"
+    assert said.out == "1 run driven: 1 succeeded\n"
 
 
 def wait_for(shell: Shell, name: str) -> None:
@@ -234,3 +240,21 @@ def test_two_processes_with_one_key_make_one_run(shell: Shell) -> None:
     assert [one.returncode for one in running] == [0, 0], outs
     assert shell.paid() == ["lamp 20"]
     assert len({out for out, _ in outs}) == 1
+
+
+def test_a_stopped_process_is_waited_for_and_taken_over_and_finds_the_same_end(shell: Shell) -> None:
+    shell.setenv("SUREFOOT_LEASE", "1")
+    shell.write("slow.json", {"item": "a lamp", "amount": "20", "mode": "slow"})
+    words = ["run", "till:till", "--input", "slow.json", "--key", "k-7", "--json"]
+    stopped = shell.start(*words)
+    wait_for(shell, "slow.txt")
+    stopped.send_signal(signal.SIGSTOP)
+    shell.write("hurry.txt", "")
+    said = shell.process(*words)
+    assert said.code == 0, said.err
+    assert "another process drives it" in said.err
+    stopped.send_signal(signal.SIGCONT)
+    out, err = stopped.communicate(timeout=30)
+    assert stopped.returncode == 0, err
+    assert out == said.out
+    assert shell.paid() == ["lamp 20"]

@@ -9,6 +9,7 @@ import click
 from ..state.audit import Finding, check
 from ..state.store import RunFilter, RunRow
 from .failures import DONE, FAILED
+from .formats import count
 from .opening import Opened, go, open_store
 from .options import Given, command
 from .output import clean
@@ -62,5 +63,6 @@ def verify(given: Given, run: str | None) -> int:
         for one in findings:
             output.answer(f"{one.run}: {clean(one.what)}  [{one.problem}]", "bad")
         said = "not as it was written" if findings else "as it was written"
-        output.answer(f"{seen['runs']} runs, {seen['events']} events: {said}", "bad" if findings else "good")
+        seen_all = f"{count(seen['runs'], 'run')}, {count(seen['events'], 'event')}"
+        output.answer(f"{seen_all}: {said}", "bad" if findings else "good")
     return FAILED if findings else DONE

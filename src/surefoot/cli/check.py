@@ -13,7 +13,7 @@ from ..models.providers import VARIABLES, open_model
 from ..orchestrator.report import Finding, OpenedModel, Report, Surroundings, review
 from ..settings import Settings
 from .failures import DONE, FAILED
-from .formats import duration, money
+from .formats import count, duration, money
 from .opening import model_settings, warn_of_unknown
 from .options import Given, command, deployment_options, target_argument
 from .output import Cell, Column, Output, clean, one_line
@@ -122,11 +122,9 @@ def tell(output: Output, report: Report) -> None:
     no, risks = len(report.contradictions), len(report.warnings)
     output.answer("")
     if no:
-        output.answer(
-            f"Refused: {no} contradiction{'s' * (no != 1)}, {risks} warning{'s' * (risks != 1)}.", "bad"
-        )
+        output.answer(f"Refused: {count(no, 'contradiction')}, {count(risks, 'warning')}.", "bad")
     else:
-        output.answer(f"In order; {risks} warning{'s' * (risks != 1)}.", "good")
+        output.answer(f"In order; {count(risks, 'warning')}.", "good")
 
 
 TOOL_COLUMNS = [

@@ -68,6 +68,11 @@ def duration(ms: float) -> str:
     return f"{ms / 3_600_000:.0f} h" if ms < 172_800_000 else f"{ms / 86_400_000:.0f} d"
 
 
+def count(number: int, noun: str) -> str:
+    """1 run, 2 runs."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def money(usd: float) -> str:
     return f"${usd:.6f}".rstrip("0").rstrip(".") if usd else "$0"
 

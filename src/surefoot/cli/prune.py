@@ -6,7 +6,7 @@ import click
 
 from ..orchestrator.clock import SystemClock
 from ..state.store import Pruned
-from .formats import Duration
+from .formats import Duration, count
 from .opening import go, open_store
 from .options import Given, command
 
@@ -34,4 +34,5 @@ def prune(given: Given, older_than: int) -> None:
     if given.output.json:
         given.output.document({"runs": pruned.runs, "events": pruned.events})
     else:
-        given.output.answer(f"Deleted the journals of {pruned.runs} runs ({pruned.events} events).")
+        what = f"{count(pruned.runs, 'run')} ({count(pruned.events, 'event')})"
+        given.output.answer(f"Deleted the journals of {what}.")

@@ -57,6 +57,8 @@ def run(
             "there is no input",
             remedy="Give --input FILE (or - for stdin), or the --key of a run that exists.",
         )
+    if settings.store.startswith("memory:"):
+        given.output.warn("a store in memory ends with this command: what waits then is lost")
     workflow = load_target(target, settings)
     value = None if source is None else (read_input(workflow, source),)
     visit = Visit(given.output, settings, workflow, target, key)

@@ -14,7 +14,7 @@ from ..orchestrator.runtime import Runtime
 from ..settings import Settings
 from ..state.store import RunFilter
 from .failures import DONE, FAILED, WAITING
-from .formats import STATUS_STYLES, iso, money, ours, store_words, until
+from .formats import STATUS_STYLES, count, iso, money, ours, store_words, until
 from .opening import go, open_runtime, warn_of_unknown
 from .options import Given, command, deployment_options, target_argument
 from .output import Output
@@ -160,8 +160,9 @@ def answer(output: Output, settings: Settings, tally: Tally) -> None:
         document = {"driven": len(tally.runs), **counts, "next_due": iso(tally.next_due)}
         output.document({**document, "runs": list(tally.runs.values())})
     elif tally.runs:
-        said = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-        output.answer(f"{len(tally.runs)} runs driven: {said}" if said else f"{len(tally.runs)} runs driven")
+        said = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
+        driven = f"{count(len(tally.runs), 'run')} driven"
+        output.answer(f"{driven}: {said}" if said else driven)
     else:
         output.answer("Nothing is due.")
     if tally.next_due is not None:
