@@ -141,10 +141,10 @@ def sequential(size: Size) -> list[Line]:
 
 async def _beside_raw(size: Size, *, is_async: bool) -> tuple[list[float], Marks]:
     """Seconds of the raw commits; and the marks of a chain whose every body made one of them."""
-    length = 300
+    length = size.pick(300, 80)
     with size.fresh() as folder:
         raw = RawCommits(folder)
-        raw.series(800)
+        raw.series(size.pick(800, 50))
         commits: list[float] = []
         marks = Marks(lambda: commits.append(raw.one()))
         await run_chain(chain(length, marks, is_async=is_async), folder, marks, size.pick(3, 2))
