@@ -59,7 +59,7 @@ class Shell:
         done = CliRunner().invoke(root, words, input=stdin)
         return Said(done.exit_code, done.stdout, done.stderr)
 
-    def process(self, *words: str, stdin: str | None = None, **env: str) -> Said:
+    def process(self, *words: str, stdin: str | None = None, patience: float = 60.0, **env: str) -> Said:
         done = subprocess.run(
             [sys.executable, "-m", "surefoot", *words],
             cwd=self.folder,
@@ -67,7 +67,7 @@ class Shell:
             capture_output=True,
             text=True,
             env=self.environment(**env),
-            timeout=60,
+            timeout=patience,
             check=False,
         )
         return Said(done.returncode, done.stdout, done.stderr)

@@ -10,7 +10,7 @@ from .conftest import Shell
 
 @pytest.mark.live_embedded
 def test_the_demo_ends_with_a_refund_that_waits_and_the_command_that_approves_it(shell: Shell) -> None:
-    said = shell.process("demo", "--json")
+    said = shell.process("demo", "--json", patience=300)
     assert said.code == 0, said.err
     tickets = {one["ticket"]: one for one in said.json["tickets"]}
     assert len(tickets) == 12
@@ -19,7 +19,7 @@ def test_the_demo_ends_with_a_refund_that_waits_and_the_command_that_approves_it
     assert "asks embedded" in said.err, "it tells what goes on"
     (approve,) = [line for line in said.err.splitlines() if " approve --by YOU" in line]
     assert shell.printed(approve).code == 0
-    again = shell.process("demo", "--keep", "--json")
+    again = shell.process("demo", "--keep", "--json", patience=300)
     assert again.code == 0, again.err
     after = {one["ticket"]: one for one in again.json["tickets"]}
     assert {name: one["run"] for name, one in after.items()} == {

@@ -11,6 +11,7 @@ import shutil
 import sys
 from dataclasses import dataclass, replace
 from importlib import import_module
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,9 @@ from .progress import Place, follow, last_seq, telling
 from .results import result_json, tell_error, tell_item
 
 FOLDER = Path(DEMO_STORE.removeprefix("sqlite:///")).parent
+
+WIDEST = 70
+"""Characters of a ticket's decision; the inbox has the rest."""
 
 
 @dataclass(frozen=True)
@@ -147,12 +151,12 @@ class Show:
         if result.status == "succeeded":
             outcome = result.output.outcome
             amount = f" {outcome.amount} EUR" if outcome.amount is not None else ""
-            return one_line(f"{outcome.kind}{amount}{' of ' + outcome.number if outcome.number else ''}")
+            return one_line(f"{outcome.kind}{amount}{', ' + outcome.number if outcome.number else ''}")
         if result.waiting_for:
             item = result.waiting_for[0]
             what = f"{item.tool} of {item.args.get('amount')} EUR" if item.tool else "the ticket"
-            return one_line(f"{what} waits for {item.by or 'a person'}: {item.reason}", 90)
-        return one_line(f"{result.status}: {result.error.what if result.error else ''}", 90)
+            return one_line(f"{what} waits for {item.by or 'a person'}: {item.reason}", WIDEST)
+        return one_line(f"{result.status}: {result.error.what if result.error else ''}", WIDEST)
 
     def ticket_json(self, one: Told) -> dict[str, Any]:
         found = {"ticket": one.ticket, "decision": self._decision(one), "path": path_of(one.trace)}
@@ -186,7 +190,13 @@ class Show:
 
 def path_of(trace: Trace) -> str:
     """Which tools a run used, and where something else than the plain way was taken."""
-    parts = [span.name for span in trace.spans if span.kind == "call" and span.status in ("returned", "done")]
+    called = [
+        span.name for span in trace.spans if span.kind == "call" and span.status in ("returned", "done")
+    ]
+    parts = []
+    for name, group in groupby(called):
+        times = len(list(group))
+        parts.append(name if times == 1 else f"{times} x {name}")
     parts += [
         f"{step.name} by {step.status}" for step in trace.steps if step.status in ("fallback", "by_hand")
     ]
