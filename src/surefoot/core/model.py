@@ -9,6 +9,7 @@ surely did not bill (refused before work, never sent).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import ROUND_CEILING, Decimal
 from typing import Any, Literal, Protocol, runtime_checkable
 
 NANO = 1_000_000_000
@@ -145,20 +146,23 @@ class Price:
     input_cached: float | None = None
 
     def of(self, usage: Tokens) -> int:
-        cached = self.input if self.input_cached is None else self.input_cached
-        fresh = max(usage.input - usage.cached, 0)
-        return _ceil(fresh * self.input + usage.cached * cached + usage.output * self.output)
+        cached = min(usage.cached, usage.input)
+        per_cached = self.input if self.input_cached is None else self.input_cached
+        return _sum((usage.input - cached, self.input), (cached, per_cached), (usage.output, self.output))
 
     def worst(self, tokens_in: int, tokens_out: int) -> int:
         dearest = max(self.input, self.input_cached or 0.0)
-        return _ceil(tokens_in * dearest + tokens_out * self.output)
+        return _sum((tokens_in, dearest), (tokens_out, self.output))
 
 
 FREE = Price(0.0, 0.0, 0.0)
 
 
-def _ceil(value: float) -> int:
-    return -int(-value // 1)
+def _sum(*parts: tuple[int, float]) -> int:
+    """Tokens times prices, rounded up to whole nano-dollars. Exact until then: the error of floats could make
+    a true cost larger than the worst case that was reserved for it."""
+    exact = sum((tokens * Decimal(repr(price)) for tokens, price in parts), Decimal(0))
+    return int(exact.to_integral_value(ROUND_CEILING))
 
 
 @dataclass(frozen=True, slots=True)
