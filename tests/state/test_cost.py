@@ -30,7 +30,7 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
 
 def plan(connection: sqlite3.Connection, sql: str) -> list[str]:
     sql = sql.replace("{values}", f"{ROW_14}, {ROW_14}")
-    names = dict.fromkeys(("now", "limit", "run", "row", "worker", "before", "workflow"))
+    names = dict.fromkeys(("now", "limit", "run", "row", "worker", "before", "workflow", "most"))
     count = sql.count("?")
     rows = connection.execute(f"EXPLAIN QUERY PLAN {sql}", names if ":" in sql else [None] * count).fetchall()
     return [detail for *_, detail in rows]
@@ -64,7 +64,7 @@ HOT = {
         "prunable",
         "prune_events",
     ],
-    "reads": ["mail", "next_due", "journals", "events", "day", "definition"],
+    "reads": ["mail", "next_due", "suspects", "journals", "events", "day", "definition"],
 }
 
 

@@ -367,7 +367,7 @@ class Drive:
         for call in self.state.calls.values():
             if call.status == "intended" and call.effect == "once":
                 await self._last_of(call)
-        change = RunChange(status="queued", release=True, due=self._clock.now())
+        change = RunChange(release=True, due=self._clock.now())
         try:
             await self._deployment.store.append(Append(self._claimed.lease, (), change))
         except StaleLease:

@@ -45,7 +45,9 @@ class Worker:
         self._on_left = on_left
         self._drives: dict[str, Drive] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._suspects: list[Claimed] = []
+        self._suspects: list[str] = []
+        self._alone = False
+        """One of them is being driven, and nothing beside it."""
         self._until = 0
         self._guard: Timer | None = None
         self._wake = asyncio.Event()
@@ -68,7 +70,8 @@ class Worker:
 
     @property
     def has_room(self) -> bool:
-        free = not self._suspects and not self._stopping and len(self._drives) < self._concurrency
+        shared = not self._suspects and not self._alone and not self._stopping
+        free = shared and len(self._drives) < self._concurrency
         return free and self.holds_lease()  # else what is claimed now would be given up before it has begun
 
     def holds_lease(self) -> bool:
@@ -144,23 +147,25 @@ class Worker:
     # ── claiming ──
 
     async def _claim_due(self) -> None:
+        most, name = self._deployment.most_claims, self._deployment.workflow.name
+        self._alone = self._alone and bool(self._drives)
         while self._looking and self.has_room:
             self._looking = False
             room = self._concurrency - len(self._drives)
-            claimed = await self._store.claim(room, workflow=self._deployment.workflow.name)
+            claimed = await self._store.claim(room, workflow=name, most=most)
+            await self._take_all(claimed)
             if len(claimed) == room:
                 self._looking = True
-            await self._take_up(claimed)
+            else:
+                self._suspects = await self._store.suspects(most, workflow=name)
             if not claimed:
-                self._next_due = await self._store.next_due(self._deployment.workflow.name)
-        if self._suspects and not self._drives:
+                self._next_due = await self._store.next_due(name)
+        while self._suspects and not self._drives and not self._stopping:
             # It was claimed too often without progress: once more, alone, so that nobody dies with it.
-            await self._take_all([self._suspects.pop(0)])
-
-    async def _take_up(self, claimed: Sequence[Claimed]) -> None:
-        most = self._deployment.most_claims
-        self._suspects += [one for one in claimed if one.claims == most + 1]
-        await self._take_all([one for one in claimed if one.claims != most + 1])
+            # Claimed one by one, so that none counts as tried which was not.
+            claimed = await self._store.claim(1, run=self._suspects.pop(0))
+            self._alone = bool(claimed)
+            await self._take_all(claimed)
 
     async def _take_all(self, claimed: Sequence[Claimed]) -> None:
         if not claimed:

@@ -69,11 +69,12 @@ class LeaseDuties:
 
         return Duty(beat, counts=False)
 
-    def claim(self, limit: int, run: str | None, workflow: str | None) -> Duty:
+    def claim(self, limit: int, run: str | None, workflow: str | None, most: int | None) -> Duty:
         def claim(transaction: Transaction) -> list[Claimed]:
             self.register(transaction)
             self._reap(transaction)
             asked: dict[str, Any] = {"now": transaction.now, "limit": limit, "run": run, "workflow": workflow}
+            asked["most"] = most
             name = "due_runs" if run is None else "due_run"
             # One row of JSON, not many rows: each would give up the interpreter's lock (see queries.py).
             (text,) = transaction.connection.execute(_SQL[name], asked).fetchone()

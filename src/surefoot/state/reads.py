@@ -47,6 +47,10 @@ class Reader:
     def pending_mail(self, worker: str) -> list[str]:
         return [run for (run,) in self._all(_SQL["pending_mail"], worker)]
 
+    def suspects(self, most: int, now: int, workflow: str | None) -> list[str]:
+        asked = {"most": most, "now": now, "workflow": workflow}
+        return [run for (run,) in self._connection.execute(_SQL["suspects"], asked).fetchall()]
+
     def next_due(self, workflow: str | None) -> int | None:
         (row,) = self._connection.execute(_SQL["next_due"], {"workflow": workflow}).fetchall()
         due: int | None = row[0]

@@ -140,10 +140,14 @@ class SqliteStore:
     # ── leases ──
 
     async def claim(
-        self, limit: int, *, run: str | None = None, workflow: str | None = None
+        self, limit: int, *, run: str | None = None, workflow: str | None = None, most: int | None = None
     ) -> list[Claimed]:
-        claimed: list[Claimed] = await self._writer.put(self._duties.claim(limit, run, workflow))
+        claimed: list[Claimed] = await self._writer.put(self._duties.claim(limit, run, workflow, most))
         return claimed
+
+    async def suspects(self, most: int, *, workflow: str | None = None) -> list[str]:
+        with self._explained:
+            return self._reader.suspects(most, self._options.now(), workflow)
 
     async def heartbeat(self, until: int) -> None:
         await self._writer.put(self._duties.heartbeat(until))

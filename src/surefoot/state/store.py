@@ -285,12 +285,17 @@ class Store(Protocol):
 
     # ── leases ──
     async def claim(
-        self, limit: int, *, run: str | None = None, workflow: str | None = None
+        self, limit: int, *, run: str | None = None, workflow: str | None = None, most: int | None = None
     ) -> list[Claimed]:
         """Takes due runs that nobody holds, oldest due first; first frees those of dead workers.
 
-        With `workflow` only runs of that name: a worker knows how to drive no others.
+        With `workflow` only runs of that name: a worker knows how to drive no others. With `most` no run
+        that was claimed so often without progress (`suspects`): claim it by its id, and drive it alone.
         """
+        ...
+
+    async def suspects(self, most: int, *, workflow: str | None = None) -> list[str]:
+        """Due runs that nobody holds and that were claimed `most` times without progress."""
         ...
 
     async def heartbeat(self, until: int) -> None:

@@ -13,8 +13,8 @@ from .store import Append, NewRun, StoreOptions
 
 _JOURNAL = load("journal")
 
-_NO_PROGRESS = frozenset({"run.claimed", "step.started"})
-"""Events that do not show that a claim came to anything."""
+_NO_PROGRESS = frozenset({"run.claimed", "step.started", "call.intended", "ask.reserved"})
+"""Events that do not show that a claim came to anything: the next one would write them again."""
 
 Kind = tuple[int, bytes, bool]
 """A kind of event: its code in the events table, its name in UTF-8, and whether it shows progress."""

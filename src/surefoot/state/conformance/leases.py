@@ -129,17 +129,48 @@ async def claims_count_until_there_is_progress(rig: Rig) -> None:
     for count in (1, 2):
         claimed = await claim_one(store)
         assert claimed.claims == count
-        await store.append(rig.append(claimed.lease, "run.claimed", "step.started"))
+        # An intent or a reservation is none: whoever is killed by the act would write it again, for ever.
+        await store.append(rig.append(claimed.lease, "run.claimed", "step.started", "call.intended"))
+        await store.append(rig.append(claimed.lease, "ask.reserved"))
         await rig.release(store, claimed.lease, due=rig.time)
     claimed = await claim_one(store)
     assert claimed.claims == 3
-    await store.append(rig.append(claimed.lease, "call.intended"))
+    await store.append(rig.append(claimed.lease, "call.returned"))
     await rig.release(store, claimed.lease, due=rig.time)
     claimed = await claim_one(store)
     assert claimed.claims == 1
     await rig.release(store, claimed.lease, due=rig.time)
     await store.extend_claims(claimed.lease.run)
     assert (await claim_one(store)).claims == 1
+
+
+async def a_claim_that_was_given_back_in_good_order_does_not_count(rig: Rig) -> None:
+    store = await rig.store()
+    await store.submit(rig.new_run())
+    for _ in range(3):
+        claimed = await claim_one(store)
+        assert claimed.claims == 1
+        await rig.release(store, claimed.lease, due=rig.time, status="queued")
+
+
+async def a_run_that_was_claimed_too_often_is_taken_by_its_id_alone(rig: Rig) -> None:
+    store = await rig.store()
+    suspect = (await store.submit(rig.new_run())).run
+    for _ in range(2):
+        await rig.release(store, (await claim_one(store)).lease, due=rig.time)
+    other = (await store.submit(rig.new_run())).run
+    later = (await store.submit(rig.new_run(at=rig.time + SECOND))).run
+    assert await store.suspects(2) == [suspect]
+    assert await store.suspects(2, workflow="shop") == []
+    assert await store.suspects(1) == []
+    assert [one.lease.run for one in await store.claim(10, most=2)] == [other]
+    claimed = await claim_one(store, suspect)
+    assert claimed.claims == 3
+    assert await store.suspects(2) == []
+    # Tried, and still nothing: whoever claims it now sees that, and does not drive it.
+    await rig.release(store, claimed.lease, due=rig.time)
+    rig.later(1)
+    assert {one.lease.run for one in await store.claim(10, most=2)} == {suspect, later}
 
 
 # ── fencing ──

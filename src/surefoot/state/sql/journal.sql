@@ -13,10 +13,15 @@ UPDATE runs SET
 FROM (VALUES {values}) AS v
 WHERE runs.row = v.column1 AND runs.epoch = v.column2 AND runs.seq = v.column3 AND runs.owner = ?
 
+-- A run that is queued again was given back in good order: that claim does not count.
 -- name: change_runs
 UPDATE runs SET
   seq = v.column4, head = v.column5, signature = v.column6, updated = v.column7,
-  claims = CASE WHEN v.column8 THEN 0 ELSE claims END,
+  claims = CASE
+    WHEN v.column8 THEN 0
+    WHEN v.column13 AND v.column9 = 'queued' THEN max(claims - 1, 0)
+    ELSE claims
+  END,
   status = coalesce(v.column9, status),
   ended = CASE
     WHEN v.column9 IN ('succeeded', 'failed', 'cancelled') THEN v.column7

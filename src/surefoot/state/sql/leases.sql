@@ -42,7 +42,8 @@ DELETE FROM workers WHERE id = ?
 SELECT json_group_array(json_array(row, id, epoch, seq, claims, hex(head), hex(data_key), fingerprint, version,
   workflow, EXISTS (SELECT 1 FROM doubts WHERE doubts.run = r.row)))
 FROM (SELECT * FROM runs WHERE owner IS NULL AND due <= :now
-  AND (:workflow IS NULL OR workflow = :workflow) ORDER BY due LIMIT :limit) AS r
+  AND (:workflow IS NULL OR workflow = :workflow) AND (:most IS NULL OR claims <> :most)
+  ORDER BY due LIMIT :limit) AS r
 
 -- name: due_run
 SELECT json_group_array(json_array(row, id, epoch, seq, claims, hex(head), hex(data_key), fingerprint, version,

@@ -8,6 +8,10 @@ FROM mail JOIN runs ON runs.row = mail.run WHERE runs.id = ? ORDER BY mail.id
 -- name: pending_mail
 SELECT DISTINCT runs.id FROM mail CROSS JOIN runs ON runs.row = mail.run WHERE runs.owner = ?
 
+-- name: suspects
+SELECT id FROM runs WHERE owner IS NULL AND due <= :now AND claims = :most
+  AND (:workflow IS NULL OR workflow = :workflow) ORDER BY due
+
 -- name: next_due
 SELECT min(due) FROM runs WHERE owner IS NULL AND due IS NOT NULL AND (:workflow IS NULL OR workflow = :workflow)
 
