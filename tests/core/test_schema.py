@@ -390,6 +390,17 @@ def test_an_output_comes_back_as_it_went_in(annotation: Any, value: Any) -> None
     assert shape.load(shape.dump(value)) == value
 
 
+@tool(effect=Effect.READ)
+async def each(act: Callable[[int], int]) -> int:
+    return 1
+
+
+def test_a_type_that_json_schema_cannot_say_is_an_error_of_ours_too() -> None:
+    for owner in (Shape(Callable[[int], int], "step 'find'"), each.parameters):
+        with pytest.raises(BadSignature, match=r"step 'find'|tool 'each'"):
+            owner.json_schema  # noqa: B018
+
+
 class Unfinished(BaseModel):
     missing: "Nowhere"  # type: ignore[name-defined]  # noqa: F821  (that is the mistake)
 

@@ -321,6 +321,7 @@ def yields_plainly(ticket: Ticket) -> Iterator[int]:
         (lambda: step(timeout=5)(plain_with_handle), "'plain_with_handle' is a plain def with a timeout"),
         (lambda: step(timeout=0)(opaque), "'opaque' has a timeout of 0 s"),
         (lambda: step(timeout=-1)(opaque), "'opaque' has a timeout of -1 s"),
+        (lambda: step(timeout=float("inf"))(opaque), "'opaque' has a timeout of inf s"),
         (lambda: step(timeout=float("nan"))(opaque), "'opaque' has a timeout of nan s"),
         (lambda: step(yields), "'yields' is a generator"),
         (lambda: step(yields_plainly), "'yields_plainly' is a generator"),

@@ -249,7 +249,17 @@ def test_money_is_counted_in_whole_nano_dollars_rounded_up() -> None:
     assert Budget(usd=None).nanousd is None
 
 
-@pytest.mark.parametrize("given", [{"attempts": 0}, {"base": -1}, {"most": -1}])
+@pytest.mark.parametrize("within", [timedelta(0), timedelta(days=-1)])
+def test_a_time_to_decide_that_is_over_before_it_begins(within: timedelta) -> None:
+    with pytest.raises(DefinitionError) as raised:
+        approve(refund, within=within)
+    assert raised.value.remedy
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"attempts": 0}, {"base": -1}, {"most": -1}, {"base": float("nan")}, {"most": float("inf")}],
+)
 def test_a_retry_that_makes_no_sense(given: dict[str, Any]) -> None:
     with pytest.raises(DefinitionError):
         Retry(**given)

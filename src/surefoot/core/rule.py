@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal, ParamSpec
 
+from ..errors import DefinitionError
 from .tool import Tool
 
 P = ParamSpec("P")
@@ -61,6 +62,13 @@ class Rule:
     within: timedelta | None = None
     otherwise: type[Deny] = Deny
     reason: str = ""
+
+    def __post_init__(self) -> None:
+        if self.within is not None and self.within <= timedelta(0):
+            raise DefinitionError(
+                f"a rule gives people {self.within} to decide",
+                remedy="Give them some time, or no limit (None).",
+            )
 
     @property
     def name(self) -> str:

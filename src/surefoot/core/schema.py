@@ -101,7 +101,15 @@ class Shape:
 
     @cached_property
     def json_schema(self) -> dict[str, Any]:
-        return self.adapter.json_schema()
+        """Raises BadSignature where JSON Schema cannot say what the type is."""
+        try:
+            return self.adapter.json_schema()
+        except PydanticUserError as error:
+            raise BadSignature(
+                f"{self.owner}: its type cannot be a JSON Schema",
+                why=str(error).splitlines()[0],
+                remedy="Use pydantic models, dataclasses, or plain JSON types.",
+            ) from error
 
 
 def _must_be_finite(value: Any) -> None:
@@ -153,7 +161,14 @@ class Parameters:
 
     @cached_property
     def json_schema(self) -> dict[str, Any]:
-        schema = self.model.model_json_schema()
+        try:
+            schema = self.model.model_json_schema()
+        except PydanticUserError as error:
+            raise BadSignature(
+                f"tool {self.name!r}: the types of its parameters cannot be a schema",
+                why=str(error).splitlines()[0],
+                remedy="Use pydantic models, dataclasses, or plain JSON types.",
+            ) from error
         schema.pop("title", None)
         return schema
 

@@ -7,6 +7,7 @@ unit test. What a step declares for bad days stands beside it: `retry`, `timeout
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, ParamSpec, TypeVar, overload
@@ -33,7 +34,7 @@ class Retry:
     most: float = 60.0
 
     def __post_init__(self) -> None:
-        if self.attempts < 1 or self.base < 0 or self.most < 0:
+        if not (self.attempts >= 1 and 0 <= self.base < math.inf and 0 <= self.most < math.inf):
             raise DefinitionError(
                 f"{self!r} makes no sense", remedy="At least one attempt, no negative times."
             )
@@ -144,7 +145,7 @@ def step(
                 f"step {own!r} is {'a generator' if callable(function) else 'no function'}",
                 remedy="A step is a function that gives its result once.",
             )
-        if timeout is not None and not timeout > 0:
+        if timeout is not None and not 0 < timeout < math.inf:
             raise BadSignature(
                 f"step {own!r} has a timeout of {timeout} s", remedy="Give it some time, or None."
             )

@@ -10,6 +10,7 @@ is the gateway (`surefoot.tools.gateway`).
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -254,7 +255,7 @@ def _check_declared(name: str, effect: Effect, timeout: float, max_bytes: int) -
             f"tool {name!r} has {effect!r} as its effect",
             remedy="Give Effect.READ, IDEMPOTENT, KEYED or ONCE.",
         )
-    if not timeout > 0 or max_bytes < 1:
+    if not 0 < timeout < math.inf or max_bytes < 1:
         raise BadSignature(
             f"tool {name!r} has a timeout of {timeout} s and at most {max_bytes} bytes of result",
             remedy="Give it some time and some room.",
