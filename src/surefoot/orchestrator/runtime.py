@@ -263,29 +263,33 @@ class Runtime:
             at=now,
             lease=take,
         )
-        submitted = await self._store.submit(new)
+        if take and self._worker is not None:
+            self._worker.expected += 1
+        # A run that is born held must be driven, also where whoever asked for it has gone meanwhile.
+        return await asyncio.shield(self._put(new, state, sealer))
+
+    async def _put(self, new: NewRun, state: RunState, sealer: Sealer) -> Started:
+        worker = self._worker
+        try:
+            submitted = await self._store.submit(new)
+        finally:
+            if new.lease and worker is not None:
+                worker.expected -= 1
+        self.begin_driving()
         if not submitted.created:
             if not submitted.same_input:
                 raise KeyConflict(
-                    f"the key {key!r} belongs to {submitted.run}, which has another input",
+                    f"the key {new.key!r} belongs to {submitted.run}, which has another input",
                     remedy="Use a key of its own for each input.",
                 )
-            self.begin_driving()
-            return Started(submitted.run, created=False)
-        self.begin_driving()
-        if submitted.lease is not None and self._worker is not None:
+        elif submitted.lease is not None and worker is not None:
             claimed = Claimed(
-                submitted.lease,
-                1,
-                sealer.key.wrapped,
-                deployment.fingerprint,
-                self.workflow.version,
-                self.workflow.name,
+                submitted.lease, 1, new.data_key, new.fingerprint, new.version, new.workflow
             )
-            self._worker.take(claimed, state, sealer)
-        elif self._worker is not None:
-            self._worker.look()
-        return Started(run, created=True)
+            worker.take(claimed, state, sealer)
+        elif worker is not None:
+            worker.look()
+        return Started(submitted.run, submitted.created)
 
     async def result(self, run: str) -> Result:
         """Waits until the run has ended, or waits for a person. Raises RunNotFound."""

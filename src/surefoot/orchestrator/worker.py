@@ -45,6 +45,8 @@ class Worker:
         self._on_left = on_left
         self._drives: dict[str, Drive] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self.expected = 0
+        """Runs that are being submitted and will be held by this worker."""
         self._suspects: list[str] = []
         self._alone = False
         """One of them is being driven, and nothing beside it."""
@@ -71,8 +73,12 @@ class Worker:
     @property
     def has_room(self) -> bool:
         shared = not self._suspects and not self._alone and not self._stopping
-        free = shared and len(self._drives) < self._concurrency
+        free = shared and self._room > 0
         return free and self.holds_lease()  # else what is claimed now would be given up before it has begun
+
+    @property
+    def _room(self) -> int:
+        return self._concurrency - len(self._drives) - self.expected
 
     def holds_lease(self) -> bool:
         return self._clock.now() < self._until
@@ -82,7 +88,9 @@ class Worker:
         await self._beat()
 
     def take(self, claimed: Claimed, state: RunState, sealer: Sealer) -> None:
-        """Drives a run that this worker holds already."""
+        """Drives a run that this worker holds already (one that shuts down gives it back)."""
+        if self._stopping:
+            return
         run = claimed.lease.run
         drive = Drive(self._deployment, claimed, state, sealer, self.holds_lease)
         self._drives[run] = drive
@@ -151,7 +159,7 @@ class Worker:
         self._alone = self._alone and bool(self._drives)
         while self._looking and self.has_room:
             self._looking = False
-            room = self._concurrency - len(self._drives)
+            room = self._room
             claimed = await self._store.claim(room, workflow=name, most=most)
             await self._take_all(claimed)
             if len(claimed) == room:
