@@ -10,6 +10,7 @@ import asyncio
 import importlib
 import json
 import os
+import resource
 import signal
 import sys
 import time
@@ -24,6 +25,7 @@ from surefoot.core.error_view import view_of
 from surefoot.core.jsons import loads
 from surefoot.errors import ItemClosed
 from surefoot.orchestrator.results import Result
+from surefoot.state import commit, schema
 
 EXIT = {"succeeded": 0, "failed": 1, "cancelled": 1, "waiting": 3}
 
@@ -95,12 +97,26 @@ async def _until_told(act: Any) -> Any:
         return {"status": "stopped"}
 
 
+PATIENCE, FILE_SIZE = "CRASH_PATIENCE", "CRASH_FILE_SIZE"
+"""Environment variables: how many seconds the store waits for another's lock; how many bytes a file may have,
+as if the disk were full then."""
+
+
+def _harden(environ: dict[str, str]) -> None:
+    if patience := environ.get(PATIENCE):
+        for module in (schema, commit):
+            module.PATIENCE = float(patience)  # type: ignore[attr-defined]
+    if size := environ.get(FILE_SIZE):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(size), int(size)))
+
+
 def main(
     command: str, answer: str, environ: dict[str, str], arguments: dict[str, Any], begin: float | None = None
 ) -> None:
     """The whole life of the process; what it has to say goes to the file `answer`. It begins at the time
     `begin`, to the microsecond, so that several can begin at the same moment."""
     os.environ.update(environ)
+    _harden(environ)
     while begin is not None and time.time() < begin:
         pass
     log = os.open(f"{answer}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)

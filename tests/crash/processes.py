@@ -81,7 +81,7 @@ class Place:
     """A folder with a store and an other side, and the processes that work there."""
 
     def __init__(self, folder: Path, server: Server) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "answers").mkdir(parents=True, exist_ok=True)
         self._server = server
         self.folder = folder
         self.store = f"sqlite:///{folder}/state.db"
@@ -91,12 +91,18 @@ class Place:
         self._living: list[Living] = []
 
     def start(
-        self, command: str, *, crash_at: str | None = None, begin: float | None = None, **arguments: Any
+        self,
+        command: str,
+        *,
+        crash_at: str | None = None,
+        begin: float | None = None,
+        environ: dict[str, str] | None = None,
+        **arguments: Any,
     ) -> Living:
-        environ = {VARIABLE: str(self.world_path)}
+        environ = {VARIABLE: str(self.world_path), **(environ or {})}
         if crash_at is not None:
             environ |= {"SUREFOOT_TESTING": "1", "SUREFOOT_CRASH_AT": crash_at}
-        answer = self.folder / f"answer-{next(self._count)}.json"
+        answer = self.folder / "answers" / f"{next(self._count)}.json"
         arguments = {"store": self.store, **arguments}
         pid = self._server.start(
             command=command, answer=str(answer), environ=environ, arguments=arguments, begin=begin

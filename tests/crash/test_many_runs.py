@@ -50,9 +50,7 @@ def test_killed_in_the_middle_of_200_runs_loses_and_doubles_nothing(kills: int, 
     end = process.end()
     seconds = time.perf_counter() - started
     assert end.code == 0, end
-    print(
-        f"\n{RUNS} runs, killed with {done} of {3 * RUNS} effects done: the rest took {seconds:.2f} s after the restart"
-    )
+    print(f"\n{RUNS} runs, killed with {done} of {3 * RUNS} effects done: the rest took {seconds:.2f} s")
     _all_ended_well(place)
 
 
