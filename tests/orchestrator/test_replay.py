@@ -279,6 +279,7 @@ async def test_a_short_sleep_is_slept_to_its_end_by_who_takes_over(engine: Engin
     await engine.crash(runtime)
     runtime = await engine.open(workflow)
     runtime.begin_driving()
+    await until(lambda: busy(runtime) == 1)
     await engine.clock.advance(0.9)
     assert busy(runtime) == 1
     await engine.clock.advance(0.2)

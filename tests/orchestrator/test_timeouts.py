@@ -462,3 +462,35 @@ async def test_closing_the_runtime_drains_what_is_under_way_and_starts_nothing(
     assert (row.status, row.owner) == ("queued", None)
     done = await result(runtime, run)
     assert (done.status, other.asked["pay"], other.asked["between"]) == ("succeeded", 2, 1)
+
+
+@pytest.mark.parametrize("end", ["timeout", "crash"])
+async def test_what_a_stopped_tool_cleans_up_it_may_finish(
+    engine: Engine, other: OtherSide, end: str
+) -> None:
+    """It is told once that it has to stop, and not a second time in the middle of its cleaning."""
+    entered = asyncio.Event()
+
+    @tool(effect=Effect.ONCE, timeout=5)
+    async def pay(call: Call) -> str:
+        try:
+            entered.set()
+            await asyncio.Event().wait()
+        finally:
+            for _ in range(3):
+                await asyncio.sleep(0)
+            other.act("cleaned up")
+        return "never"
+
+    @step
+    async def work(order: Order, run: Run) -> str:
+        return await run.call(pay)
+
+    runtime, run = await engine.start(Workflow("cleaning", input=Order, steps=[work], tools=[pay]))
+    await entered.wait()
+    if end == "timeout":
+        await engine.clock.advance(5)
+        await result(runtime, run)
+    else:
+        await engine.crash(runtime)
+    assert other.asked == {"cleaned up": 1}

@@ -64,7 +64,7 @@ class Acts:
             timer.cancel()
             if asyncio.iscoroutine(act):
                 act.close()  # one that was stopped before its first turn would be warned of
-            del self._stoppable[outer]
+            self._stoppable.pop(outer, None)
 
     async def drain(self, body: Body | None = None) -> None:
         """Waits until nothing of `body` (of the whole run, if None) is under way."""
@@ -72,9 +72,9 @@ class Acts:
             await asyncio.wait(acts)
 
     def interrupt(self, body: Body | None = None) -> None:
-        """A timeout, or a lost lease."""
+        """A timeout, or a lost lease. Once: what an act cleans up after that, it may finish."""
         for task, own in list(self._bodies.items()):
-            if (body is None or own is body) and (acting := self._stoppable.get(task)):
+            if (body is None or own is body) and (acting := self._stoppable.pop(task, None)):
                 acting.cancel()
 
 
@@ -108,3 +108,4 @@ def _turns(may_act: Callable[[], bool], act: Coroutine[Any, Any, T]) -> Generato
             value = yield waits_for
         except BaseException as error:  # noqa: BLE001 - it is handed on, whatever it is
             thrown = error
+            told = told or not may_act()

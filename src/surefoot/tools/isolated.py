@@ -54,6 +54,7 @@ async def run_isolated(function: Callable[..., Any], call: Call | None, argument
         if child.returncode is None:
             os.killpg(child.pid, signal.SIGKILL)
             await child.wait()
+        child._transport.close()  # type: ignore[attr-defined]  # its pipes; there is no public way
     if not answer:
         raise RuntimeError(
             f"the process of {function.__name__!r} ended with {child.returncode} and no answer"
