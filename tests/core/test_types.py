@@ -199,6 +199,7 @@ NO_FIT = [
     (tuple[int, str], tuple[int, int]),
     (tuple[int, str], tuple[int, ...]),
     (tuple[int, ...], tuple[int, int]),
+    (tuple[int, ...], tuple[int, Any]),
     (tuple[int, ...], tuple[str, ...]),
     (tuple[int], tuple[int, int]),
     (tuple[int, str], Sequence[int]),

@@ -149,6 +149,14 @@ def test_a_rule_about_a_tool_that_is_not_listed() -> None:
     assert "find" in error.why
 
 
+def test_a_rule_about_another_tool_of_the_same_name() -> None:
+    @tool(effect=Effect.READ, name="refund")
+    async def other(number: str) -> str:
+        return number
+
+    assert "'refund'" in wrong(ToolNotListed, tools=[refund], rules=[forbid(other)]).what
+
+
 @pytest.mark.parametrize("rule", ["approve refunds", refund, lambda number, amount: True])
 def test_a_rule_that_is_none(rule: Any) -> None:
     assert "among its rules" in wrong(DefinitionError, tools=[refund], rules=[rule]).what
