@@ -11,21 +11,21 @@ import gc
 import logging
 from collections.abc import Callable, Sequence
 
-from ..core import events as e
 from ..core.clock import Timer, micros
-from ..core.error_view import view_of
 from ..core.fold import RunState
-from ..core.jsons import dumps
-from ..errors import KeyUnavailable, StoreError, StoreVersion, SurefootError
-from ..state.store import Append, Claimed, Record, RunChange, StoredEvent
+from ..errors import KeyUnavailable, StoreError, StoreVersion
+from ..state.store import Append, Claimed, RunChange, StoredEvent
 from .deployment import Deployment
 from .drive import Drive
 from .recorder import Sealer
 
 log = logging.getLogger("surefoot.worker")
 
+UNREAD = 60.0
+"""Seconds until a run whose journal could not be read is looked at again."""
+
 POLL = 0.1
-"""Seconds: how often a worker looks whether another process has changed the store. A look costs microseconds."""
+"""Seconds between looks at whether another process has changed the store. A look costs microseconds."""
 
 
 class Worker:
@@ -184,7 +184,7 @@ class Worker:
                 state, sealer = self.load(one, journals[one.lease.run])
             except (KeyUnavailable, StoreVersion) as error:
                 log.error("%s cannot go on: %s", one.lease.run, error)
-                await self._fail_unread(one, error)
+                await self._set_back(one)
                 continue
             self.take(one, state, sealer)
 
@@ -196,13 +196,11 @@ class Worker:
             state.apply(sealer.open(event))
         return state, sealer
 
-    async def _fail_unread(self, claimed: Claimed, error: SurefootError) -> None:
-        """A journal that nobody can read (its key is gone, a newer version wrote it) is at its end."""
-        view = view_of(error)
-        record = Record(e.RunFinished.KIND, 1, self._clock.now(), e.RunFinished("failed", view).encode())
-        summary = dumps({"degraded": False, "error": view, "usage": {}, "waiting_for": []})
-        change = RunChange(status="failed", summary=summary, release=True)
-        await self._store.append(Append(claimed.lease, (record,), change))
+    async def _set_back(self, claimed: Claimed) -> None:
+        """A journal that this worker cannot read: its key ring is not the one, or a newer Surefoot wrote it.
+        That may be this deployment's mistake, so nothing is decided about the run: it is looked at again."""
+        change = RunChange(release=True, due=self._clock.now() + micros(UNREAD))
+        await self._store.append(Append(claimed.lease, (), change))
 
     def _left(self, run: str, drive: Drive, done: asyncio.Task[None]) -> None:
         self._drives.pop(run, None)
