@@ -278,7 +278,7 @@ def test_a_wrong_command_is_seen() -> None:
     @click.argument("target", required=False)
     @click.option("--input", required=True)
     @click.option("--json", is_flag=True)
-    def run(target: str, input: str, json: bool) -> None: ...  # noqa: A002
+    def run(target: str, input: str, json: bool) -> None: ...
 
     assert wrong_with(root, ("run", "desk:desk", "--json", "--input", "ticket.json")) is None
     assert wrong_with(root, ("runn",)) == "there is no command 'runn' under 'root'"

@@ -1,5 +1,5 @@
-"""What a model answers is read strictly, at once: an answer that does not fit is asked again with its errors, and
-garbage of any kind ends in a clear failure of the step, never further on."""
+"""What a model answers is read strictly, at once: an answer that does not fit is asked again, with its errors,
+and garbage of any kind ends in a clear failure of the step, never further on."""
 
 from __future__ import annotations
 

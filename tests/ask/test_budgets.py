@@ -21,7 +21,7 @@ NANO = 1_000_000_000
 
 
 class Priced:
-    """A model that answers `costs` tokens and takes as long as `gate` says; watches what is reserved meanwhile."""
+    """A model that answers `costs` tokens and takes as long as `gate` says; watches what is reserved."""
 
     name = "test:priced"
 

@@ -1,4 +1,4 @@
-"""A model with tools: its own allowlist, strict arguments, refusals told to it, and an end after so many turns."""
+"""A model with tools: its own allowlist, strict arguments, refusals told to it, and an end to its turns."""
 
 from __future__ import annotations
 

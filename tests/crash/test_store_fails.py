@@ -1,4 +1,4 @@
-"""A worker whose store fails: nothing is done without an intent on disk, the error is clear, nothing is lost."""
+"""A worker whose store fails: nothing is done without an intent, the error is clear, nothing is lost."""
 
 from __future__ import annotations
 

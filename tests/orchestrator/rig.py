@@ -149,7 +149,7 @@ async def engine(store: str, clock: JumpClock, monkeypatch: pytest.MonkeyPatch) 
 
 
 async def until(condition: Callable[[], Any], what: str = "", *, seconds: float = 5) -> None:
-    """Lets things happen until `condition` holds; so many seconds at most, which only a failing test waits."""
+    """Lets things happen until `condition` holds; so many seconds at most, in a failing test."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:

@@ -1,4 +1,5 @@
-"""What happens when a step fails for good is declared: a function of its inputs, a value, a person, or a clear
+"""What happens when a step fails for good is declared: a function of its inputs, a value, a person, or a
+clear
 failure. A step that has acted, or may have, never falls back to a value."""
 
 from __future__ import annotations

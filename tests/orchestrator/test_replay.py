@@ -135,7 +135,7 @@ async def test_deliberate_duplicates_are_two_effects_with_two_keys(
 
 
 async def test_equal_numbers_are_equal_arguments(engine: Engine, other: OtherSide) -> None:
-    """5, 5.0 and "5.00" as a Decimal are one amount, so a replay that spells it otherwise finds its answer."""
+    """5, 5.0 and "5.00" as a Decimal are one amount, so a replay that spells it otherwise agrees."""
 
     @tool(effect=Effect.KEYED)
     async def pay(call: Call, amount: Decimal) -> str:

@@ -1,4 +1,4 @@
-"""Retries: only what may pass by itself, with backoff and jitter, durable when long, counted over restarts."""
+"""Retries: only what may pass by itself, with backoff and jitter, durable when long, counted on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Steps as a graph: side by side where nothing is between them, each with its own inputs, whatever they do."""
+"""Steps as a graph: side by side where nothing is between them, each with its own inputs, whatever befalls."""
 
 from __future__ import annotations
 

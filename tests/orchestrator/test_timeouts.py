@@ -1,4 +1,4 @@
-"""Timeouts of a step, a call, an ask and the whole run: they stop the work, and what was under way is unknown."""
+"""Timeouts of a step, a call, an ask and the whole run: they stop the work, what was under way is unknown."""
 
 from __future__ import annotations
 

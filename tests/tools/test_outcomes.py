@@ -272,7 +272,7 @@ async def test_what_reconcile_finds_out_later_closes_the_question(engine: Engine
 
 
 async def test_a_person_and_reconcile_at_once_settle_it_once(engine: Engine, other: OtherSide) -> None:
-    """The person's word was on its way when reconcile found the call: it was decided first, and has no effect."""
+    """The person's word was on its way when reconcile found the call: decided first, it has no effect."""
     answers = [CannotTell(), Done("found in the books")]
 
     async def reconcile(call: Call) -> Any:

@@ -1,4 +1,5 @@
-"""A timeout really stops what can be stopped: a task, a process with all its children. A thread cannot be: then
+"""A timeout really stops what can be stopped: a task, a process with all its children. A thread cannot:
+then
 the same call is not made again before it has ended."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The one road to a tool: what it checks, in which order, and that every refusal is journaled and harmless."""
+"""The one road to a tool: what it checks, in which order, and that every refusal is journaled."""
 
 from __future__ import annotations
 

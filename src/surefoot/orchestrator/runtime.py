@@ -52,7 +52,6 @@ from .resources import OpenResources
 from .results import Result, result_of
 from .worker import Worker
 
-
 LEASE = 15.0
 LEASE_BY_HAND = 3e8
 """Seconds: ten years, since a clock that is moved by hand may jump over days."""
@@ -70,7 +69,8 @@ class Runtime:
     """Drives runs in this process, and talks to those that other processes drive.
 
     `store` is a URL. `concurrency` is how many runs this process holds in memory at once. `grants`
-    narrows the workflow's grants; `models` and `resources` replace its own; `people` says who belongs to a group.
+    narrows the workflow's grants; `models` and `resources` replace its own; `people` says who belongs to a
+    group.
     `lease` is how many seconds this process may be silent before others may take its runs (15).
     With `drive=False` it submits, decides and looks, and leaves the driving to others. `on_left` is told
     of each run that leaves this process's hands: ended, waiting, or given back.
@@ -283,9 +283,7 @@ class Runtime:
                     remedy="Use a key of its own for each input.",
                 )
         elif submitted.lease is not None and worker is not None:
-            claimed = Claimed(
-                submitted.lease, 1, new.data_key, new.fingerprint, new.version, new.workflow
-            )
+            claimed = Claimed(submitted.lease, 1, new.data_key, new.fingerprint, new.version, new.workflow)
             worker.take(claimed, state, sealer)
         elif worker is not None:
             worker.look()
