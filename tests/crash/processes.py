@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from .forks import Server
 from .world import VARIABLE, World
@@ -89,6 +89,12 @@ class Place:
         self.world = World(self.world_path)
         self._count = count(1)
         self._living: list[Living] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     def start(
         self,

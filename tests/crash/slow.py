@@ -19,7 +19,7 @@ from surefoot.core.tool import Tool
 
 from .world import World, here, open_world
 
-DEADLINE = 2.5
+DEADLINE = 1.5
 """Seconds that a tool has."""
 
 

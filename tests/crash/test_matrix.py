@@ -85,8 +85,7 @@ class Matrix:
         return found
 
     def at(self, point: str) -> Outcome:
-        place = Place(self._folder / point, self._server)
-        try:
+        with Place(self._folder / point, self._server) as place:
             first = place.do("run", crash_at=point, **COMMAND)
             if not first.killed:
                 return Outcome(killed=False, lines=tuple(self._judged(place, first)))
@@ -100,8 +99,6 @@ class Matrix:
             elif cut is not None and judge.in_window(cut, "post"):
                 lines.append("post was cut off between intent and outcome, and nobody was asked")
             return Outcome(True, (*lines, *self._judged(place, again)), waited)
-        finally:
-            place.close()
 
     def _window(self, cut: Read | None, again: Dead) -> list[str]:
         """Only the call that nobody can look up may wait, and only where the crash fell inside of it."""
@@ -144,14 +141,13 @@ class Matrix:
 @pytest.fixture
 def expected(tmp_path: Path, server: Server) -> dict[str, Any]:
     """The undisturbed run, which breaks no promise either."""
-    place = Place(tmp_path / "undisturbed", server)
-    dead = place.do("run", **COMMAND)
-    assert dead.code == 0, dead
-    run = only(place)
-    assert run is not None
-    assert judge.broken(run, place.world, flow) == []
-    found = judge.outcome(run, place.world)
-    place.close()
+    with Place(tmp_path / "undisturbed", server) as place:
+        dead = place.do("run", **COMMAND)
+        assert dead.code == 0, dead
+        run = only(place)
+        assert run is not None
+        assert judge.broken(run, place.world, flow) == []
+        found = judge.outcome(run, place.world)
     assert found["status"] == "succeeded"
     assert len(found["calls"]) == 9
     return found

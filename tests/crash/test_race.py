@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from crash import judge
-from crash.forks import Server
 from crash.processes import Place
 from crash.program import ORDER, flow
 
@@ -32,18 +30,14 @@ def race(place: Place, many: int, **command: Any) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("round_", range(6))
-def test_two_processes_with_one_key_make_one_run_and_both_tell_its_end(
-    round_: int, tmp_path: Path, server: Server
-) -> None:
+def test_two_processes_with_one_key_make_one_run_and_both_tell_its_end(round_: int, place: Place) -> None:
     """Also the store, its schema and its keys are made by whoever is first."""
-    place = Place(tmp_path, server)
     said = race(place, 2, **COMMAND)
     assert said[0] == said[1]
     (run,) = judge.read(place.store, flow).values()
     assert judge.broken(run, place.world, flow) == []
     attempts = [row.name for row in place.world.rows("attempt") if row.name in ("ship", "post", "pay")]
     assert sorted(attempts) == ["pay", "post", "ship"]
-    place.close()
 
 
 def test_a_crowd_with_one_key_makes_one_run(place: Place) -> None:

@@ -14,8 +14,9 @@ from crash.processes import Living, Place, until
 from surefoot import Approve, Runtime, Settle
 from surefoot.core import events as e
 
-LEASE = 1.0
-NAMES = sorted(slow.flows)
+LEASE = 0.6
+QUICK = ("keyed_async", "keyed_plain", "once_async", "once_plain", "once_async_early", "blind_async")
+NAMES = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in sorted(slow.flows)]
 
 
 def _begin(place: Place, name: str) -> Living:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
@@ -18,6 +19,7 @@ from ..models.providers import settings_from_environment
 from ..orchestrator.clock import SystemClock
 from ..orchestrator.runtime import Runtime
 from ..settings import Settings
+from ..state.crash import CrashPoint
 from ..state.opening import make_store, place_of
 from ..state.sealing import Keyring
 from ..state.store import ItemRow, RunRow, Store
@@ -59,7 +61,8 @@ async def open_store(settings: Settings) -> AsyncIterator[Opened]:
             why=f"{place} does not exist",
             remedy="A first `surefoot run` makes it. Is this the right folder, or is --store missing?",
         )
-    store, keyring = make_store(settings.store, now=SystemClock().now, worker=f"cli-{uuid4().hex[:12]}")
+    worker, crash = f"cli-{uuid4().hex[:12]}", CrashPoint.from_env(os.environ)
+    store, keyring = make_store(settings.store, now=SystemClock().now, worker=worker, crash=crash)
     await store.open()
     try:
         yield Opened(store, keyring, settings.store)
