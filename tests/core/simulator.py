@@ -90,7 +90,6 @@ class Simulation:
         self.active: dict[str, Body] = {}
         self.epoch = 0
         self.held = False
-        self.last: e.Event | None = None
         self.write(e.RunSubmitted(Raw("5"), "simulated", "1", "print", {"tokens": 10_000}, "rules"))
 
     # ── the journal ──
@@ -100,7 +99,8 @@ class Simulation:
         entry = e.Entry(self.state.seq + 1, self.now, event)
         self.journal.append(entry)
         self.state.apply(entry)
-        self.last = event
+        if isinstance(event, e.RunFinished):
+            self.held = False
 
     def write(self, event: e.Event) -> None:
         self.note(event)
