@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from surefoot import Approve, Call, Deny, Done, Effect, Run, Workflow, step, tool
+from surefoot.state.opening import make_store
 
 from .rig import LOOK, Engine, JumpClock, Order, OtherSide, busy, calls, code, kinds, quiet, result, until
 
@@ -122,6 +123,7 @@ async def test_nobody_settles_an_unrepeatable_call_of_a_worker_that_may_still_ac
     await later.advance(2)
     done = await result(runtime, run)
     assert other.asked["pay"] == 1
+    slow.gate.set()  # it wakes up, and what it has to say comes too late
     if answer == "reconcile":
         assert done.output == "found"
         assert asked_at[0] >= deadline
@@ -152,12 +154,9 @@ async def test_of_two_workers_each_run_is_driven_by_one(engine: Engine, other: O
 
 async def claimed_in_vain(engine: Engine, workflow: Workflow, run: str, times: int) -> None:
     """Workers take the run up and die before they come to anything."""
-    for _ in range(times):
-        from surefoot.state.opening import make_store
-
-        store, _ = make_store(
-            engine.url, now=engine.clock.now, worker=f"victim-{_}-{times}", keyring=engine.ring
-        )
+    for number in range(times):
+        name = f"victim-{number}-of-{times}"
+        store, _ = make_store(engine.url, now=engine.clock.now, worker=name, keyring=engine.ring)
         await store.open()
         claimed = await store.claim(10)
         assert [one.lease.run for one in claimed] == [run]
@@ -273,12 +272,12 @@ async def test_a_suspect_waits_until_the_neighbours_have_ended(engine: Engine, o
         return "done"
 
     workflow = Workflow("poison", input=Order, steps=[work])
-    runtime, neighbour = await engine.start(workflow, Order(number=2))
-    await until(lambda: begun == [2])
     run = await waiting_run(engine, workflow)
     await claimed_in_vain(engine, workflow, run, 3)
-    await engine.clock.advance(LOOK)
-    await engine.clock.advance(LOOK)
+    runtime, neighbour = await engine.start(workflow, Order(number=2))
+    await until(lambda: begun == [2])
+    for _ in range(3):
+        await engine.clock.advance(LOOK)
     assert begun == [2]
     gate.set()
     assert (await result(runtime, neighbour)).status == "succeeded"
@@ -298,12 +297,14 @@ async def test_progress_forgives_the_claims_before_it(engine: Engine, other: Oth
     workflow = Workflow("patient", input=Order, steps=[work])
     runtime, run = await engine.start(workflow)
     for _ in range(8):
-        await quiet(runtime)
+        row = None
+        while row is None or row.owner is not None or row.due is None or row.due <= engine.clock.now():
+            await engine.clock.advance(0)
+            row = await runtime.store.run(run)
         await engine.crash(runtime)
-        engine.clock._now += 3_600_000_000
+        engine.clock._now = row.due
         runtime = await engine.open(workflow)
         runtime.begin_driving()
-        await until(lambda runtime=runtime: busy(runtime))
     assert (await result(runtime, run)).status == "succeeded"
 
 
