@@ -150,3 +150,22 @@ async def both(job: Job, run: Run) -> list[str]:
 
 
 held_up = Workflow("held-up", input=Job, steps=[both], tools=[holder, behind], resources=[open_world])
+
+
+# ── a call in a process of its own ──
+
+
+def _apart(call: Call, name: str) -> str:
+    world = here()  # a process of its own has no resources
+    world.say("attempt", call.tool, dict(call.arguments), key=call.key, run=call.run)
+    _block_until_go(world)
+    world.say("done", call.tool, dict(call.arguments), run=call.run)
+    return f"did {name}"
+
+
+@tool(effect=Effect.ONCE, timeout=5, reconcile=look_up, isolation="process")
+def apart(call: Call, name: str) -> str:
+    return _apart(call, name)
+
+
+isolated = _flow(apart)

@@ -115,3 +115,36 @@ def test_what_stood_behind_a_held_up_call_acts_no_more(place: Place) -> None:
     (run,) = judge.read(place.store, slow.held_up).values()
     assert judge.broken(run, place.world, slow.held_up) == []
     assert {row.pid for row in place.world.rows("done", "behind")} == {second.pid}
+
+
+def test_a_call_in_a_process_of_its_own_dies_with_its_worker(place: Place) -> None:
+    """Else it would act after the lock has proved that nobody does any more."""
+    first = place.start("serve", program="crash.slow:isolated", inputs={"one": {"name": "one"}})
+    until(lambda: place.world.rows("attempt"), "the tool has begun")
+    first.send(signal.SIGKILL)
+    first.end()
+    second = place.start("run", program="crash.slow:isolated", key="one", input={"name": "one"})
+    until(lambda: len(place.world.rows("attempt")) == 2, "another process makes the call")
+    _go(place)
+    assert second.end().said["output"] == "did one, and told"
+    (run,) = judge.read(place.store, slow.isolated).values()
+    assert judge.broken(run, place.world, slow.isolated) == []
+    assert len(place.world.rows("done")) == 1
+
+
+def test_a_call_in_a_process_of_its_own_ends_at_its_deadline_also_where_its_worker_is_stopped(
+    place: Place,
+) -> None:
+    first = place.start("serve", program="crash.slow:isolated", inputs={"one": {"name": "one"}}, lease=LEASE)
+    until(lambda: place.world.rows("attempt"), "the tool has begun")
+    first.send(signal.SIGSTOP)
+    second = place.start("run", program="crash.slow:isolated", key="one", input={"name": "one"}, lease=LEASE)
+    until(lambda: len(place.world.rows("attempt")) == 2, "another process makes the call")
+    _go(place)
+    assert second.end().said["output"] == "did one, and told"
+    first.send(signal.SIGCONT)
+    first.send(signal.SIGTERM)
+    assert first.end().code == 0
+    (run,) = judge.read(place.store, slow.isolated).values()
+    assert judge.broken(run, place.world, slow.isolated) == []
+    assert len(place.world.rows("done")) == 1

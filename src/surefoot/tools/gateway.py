@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from ..core import events as e
-from ..core.clock import Clock, micros
+from ..core.clock import MICROS, Clock, micros
 from ..core.error_view import error_of, text_of, view_of, wait_of
 from ..core.journal import Acts, Body, Journal
 from ..core.jsons import Raw, canonical
@@ -280,7 +280,9 @@ class Gateway:
             await journal.write(intent)
         try:
             call = self._call_of(body, tool, key, leave.arguments, deadline)
-            value = await self._acts.stoppable(self._invoker.invoke(tool, call, leave.arguments), deadline)
+            seconds = (deadline - journal.now()) / MICROS
+            act = self._invoker.invoke(tool, call, leave.arguments, seconds)
+            value = await self._acts.stoppable(act, deadline)
         except StaleLease:
             raise
         except NotDone as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -26,14 +27,24 @@ class Invoker:
         self._pool: ThreadPoolExecutor | None = None
         self._left_over: dict[str, asyncio.Future[Any]] = {}
 
-    async def invoke(self, tool: Tool[..., Any], call: Call, arguments: Mapping[str, Any]) -> Any:
-        """The function's own result or exception. Being cancelled stops it (see the module)."""
+    async def invoke(
+        self, tool: Tool[..., Any], call: Call, arguments: Mapping[str, Any], seconds: float
+    ) -> Any:
+        """The function's own result or exception. Being cancelled stops it (see the module). Where this whole
+        process is held up, nobody cancels: after `seconds` no thread begins, and a process ends."""
+        last = time.monotonic() + seconds
         if tool.isolation == "process":
-            return await run_isolated(tool.function, call if tool.takes_call else None, dict(arguments))
+            return await run_isolated(tool.function, call if tool.takes_call else None, dict(arguments), last)
         if tool.is_async:
             return await tool.invoke(call, arguments)
         await self.last_of(call.key)
-        return await self._in_thread(call.key, lambda: tool.invoke(call, arguments))
+
+        def act() -> Any:
+            if time.monotonic() >= last:
+                raise TimeoutError("its time was up before a thread was free")
+            return tool.invoke(call, arguments)
+
+        return await self._in_thread(call.key, act)
 
     async def _in_thread(self, key: str, act: Callable[[], Any]) -> Any:
         if self._pool is None:

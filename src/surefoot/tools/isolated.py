@@ -2,7 +2,7 @@
 
 The child imports the function by module and name, so it must stand at the top of a module. What goes
 over and comes back is pickled over pipes of our own. The child watches its standard input: when the
-parent dies, so does it.
+parent dies, so does it. It also ends by itself when its time is up.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import signal
 import struct
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -25,8 +26,11 @@ _MAIN = "__surefoot_main__"
 """What __main__ is imported as in a child: not under its own name, which would run the program again."""
 
 
-async def run_isolated(function: Callable[..., Any], call: Call | None, arguments: dict[str, Any]) -> Any:
-    """The function's result or exception. Cancelling kills the child and its children."""
+async def run_isolated(
+    function: Callable[..., Any], call: Call | None, arguments: dict[str, Any], last: float | None = None
+) -> Any:
+    """The function's result or exception. Cancelling kills the child and its children; at the time `last` (of
+    the monotonic clock, which all processes share) it kills itself, also where this process is stopped."""
     if "<locals>" in function.__qualname__:
         raise DefinitionError(
             f"{function.__name__!r} is isolated in a process and defined inside a function",
@@ -35,7 +39,7 @@ async def run_isolated(function: Callable[..., Any], call: Call | None, argument
     bare = None if call is None else pickle.dumps(_without_resources(call))
     # The values apart: what they are of can be imported only once the child knows the path.
     values = pickle.dumps(arguments)
-    message = pickle.dumps((sys.path, _module_of(function), function.__qualname__, bare, values))
+    message = pickle.dumps((sys.path, _module_of(function), function.__qualname__, bare, values, last))
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
@@ -56,6 +60,8 @@ async def run_isolated(function: Callable[..., Any], call: Call | None, argument
             await child.wait()
         child._transport.close()  # type: ignore[attr-defined]  # its pipes; there is no public way
     if not answer:
+        if last is not None and time.monotonic() >= last:
+            raise TimeoutError("it took longer than it was given")
         raise RuntimeError(
             f"the process of {function.__name__!r} ended with {child.returncode} and no answer"
         )
@@ -84,9 +90,11 @@ def child() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what the function prints must not mix with the answer
     size = struct.unpack("!Q", sys.stdin.buffer.read(8))[0]
-    path, (module, file), name, call, values = pickle.loads(sys.stdin.buffer.read(size))
+    path, (module, file), name, call, values, last = pickle.loads(sys.stdin.buffer.read(size))
     sys.path[:] = path
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    if last is not None:
+        threading.Thread(target=_die_at, args=(last,), daemon=True).start()
     try:
         function = _find(module, file, name)
         arguments = pickle.loads(values)
@@ -101,6 +109,13 @@ def child() -> None:
 
 def _die_with_parent() -> None:
     sys.stdin.buffer.read(1)
+    os.killpg(os.getpgid(0), signal.SIGKILL)
+
+
+def _die_at(last: float) -> None:
+    # After the deadline others may settle the call, or make it again: nothing may act for it any more.
+    while (left := last - time.monotonic()) > 0:
+        time.sleep(left)
     os.killpg(os.getpgid(0), signal.SIGKILL)
 
 
