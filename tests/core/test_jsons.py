@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from datetime import date
 from decimal import Context, Decimal
 from enum import Enum, IntEnum
 from typing import Any
@@ -13,9 +14,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel
+from pydantic import BaseModel, field_serializer
 
-from surefoot.core.jsons import canonical, dumps, parse_strictly
+from surefoot.core.jsons import canonical, dumps, parse_strictly, text_for_model
 
 # ── the way in ───────────────────────────────────────────────────────────────────────────────────
 
@@ -151,7 +152,15 @@ def test_nesting_beyond_all_reason_is_refused() -> None:
 
 def test_the_text_of_a_set_is_the_same_in_every_process() -> None:
     """A resumed run must find its calls again, and each process orders a set in its own way."""
-    program = "from surefoot.core.jsons import canonical; print(canonical({'tags': set('abcdefgh')}))"
+    program = """
+from pydantic import BaseModel
+from surefoot.core.jsons import canonical, text_for_model
+class Tagged(BaseModel):
+    tags: set[str]
+tagged = {"tagged": [Tagged(tags=set("abcdefgh"))]}
+print(canonical(tagged))
+print(text_for_model(tagged))
+"""
     texts = {
         subprocess.run(
             [sys.executable, "-c", program],
@@ -162,7 +171,48 @@ def test_the_text_of_a_set_is_the_same_in_every_process() -> None:
         ).stdout
         for seed in ("1", "2")
     }
-    assert texts == {'{"tags":["a","b","c","d","e","f","g","h"]}\n'}
+    assert texts == {2 * '{"tagged":[{"tags":["a","b","c","d","e","f","g","h"]}]}\n'}
+
+
+class Odd(BaseModel):
+    when: date
+    amount: Decimal
+    tags: frozenset[tuple[int, str]]
+    by_kind: dict[Colour, set[int]]
+    money: Money
+    shown: str
+
+    @field_serializer("shown", when_used="json")
+    def hide(self, value: str) -> str:
+        return "*" * len(value)
+
+
+def test_what_a_model_reads_is_what_pydantic_writes_but_for_the_order_of_sets() -> None:
+    odd = Odd(
+        when=date(2026, 1, 31),
+        amount=Decimal("1.50"),
+        tags=frozenset({(2, "b"), (1, "a")}),
+        by_kind={Colour.RED: {30, 4}},
+        money=Money(Decimal(5)),
+        shown="abc",
+    )
+    assert json.loads(text_for_model({"odd": odd, "none": None, "text": "ü"})) == {
+        "odd": {
+            "when": "2026-01-31",
+            "amount": "1.50",
+            "tags": [[1, "a"], [2, "b"]],
+            "by_kind": {"red": [30, 4]},
+            "money": {"value": "5"},
+            "shown": "***",
+        },
+        "none": None,
+        "text": "ü",
+    }
+
+
+@given(JSON)
+def test_what_a_model_reads_of_plain_json_is_that_json(value: Any) -> None:
+    assert json.loads(text_for_model(value)) == value
 
 
 NUMBERS = st.one_of(

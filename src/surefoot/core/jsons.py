@@ -12,8 +12,8 @@ import math
 from decimal import Decimal
 from typing import Any, NewType
 
-from pydantic import BaseModel
-from pydantic_core import to_jsonable_python
+from pydantic import BaseModel, TypeAdapter
+from pydantic_core import to_json, to_jsonable_python
 
 Raw = NewType("Raw", str)
 """Text that is already JSON."""
@@ -38,6 +38,28 @@ def dumps(value: Any) -> str:
     if kind is float and math.isfinite(value):
         return repr(value)
     return _dump(value)
+
+
+def text_for_model(value: Any) -> str:
+    """JSON of data or a result for a model to read: the same text for the same value in every process, also
+    where it holds sets. A replayed question is found again by its text."""
+    return to_json(_like(_ANY.dump_python(value, warnings=False), to_jsonable_python(value))).decode()
+
+
+def _like(value: Any, shown: Any) -> Any:
+    """`shown`, which is `value` as JSON, with each list that stands for a set in order."""
+    match value:
+        case dict() if isinstance(shown, dict) and len(shown) == len(value):
+            return dict(zip(shown, map(_like, value.values(), shown.values()), strict=True))
+        case list() | tuple() if isinstance(shown, list) and len(shown) == len(value):
+            return list(map(_like, value, shown))
+        case set() | frozenset() if isinstance(shown, list):
+            return sorted(shown, key=_dump_sorted)
+        case _:
+            return shown
+
+
+_ANY: TypeAdapter[Any] = TypeAdapter(Any)
 
 
 def parse_strictly(text: str) -> Any:

@@ -12,11 +12,10 @@ from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import to_json
 
 from ..core import events as e
 from ..core.journal import Body, Journal
-from ..core.jsons import dumps, parse_strictly
+from ..core.jsons import dumps, parse_strictly, text_for_model
 from ..core.model import Message, ModelAnswer, ModelRequest, ProposedCall, ToolSpec
 from ..core.schema import Shape, lines_of
 from ..core.tool import Tool
@@ -44,7 +43,7 @@ async def ask(journal: Journal, road: ModelRoad, gateway: Gateway, body: Body, q
     free_text = question.output is str
     specs = tuple(ToolSpec(tool.name, tool.description, tool.input_schema) for tool in question.tools)
     allowed = [tool.name for tool in question.tools]
-    messages = [Message("user", to_json(dict(question.data)).decode())]
+    messages = [Message("user", text_for_model(dict(question.data)))]
     repairs = question.repairs
     for _ in range(question.max_turns):
         request = ModelRequest(
@@ -91,7 +90,7 @@ async def _use_tool(gateway: Gateway, body: Body, call: ProposedCall, allowed: S
     except (CallRefused, NotDone) as error:
         text = dumps({"error": error.what, "why": error.why})
     else:
-        text = to_json(result).decode()
+        text = text_for_model(result)
     return Message("tool", text, call_id=call.id)
 
 
