@@ -261,7 +261,7 @@ def _tell(given: Given, run: str, what: str, by: str, reason: str) -> None:
         async with open_store(settings) as opened:
             row = await opened.run(run)
             say = saying.cancel if what == "cancel" else saying.retry
-            await say(opened.store, run, by=by, reason=reason)
+            await say(opened.store, opened.keyring, run, by=by, reason=reason)
             return row
 
     row = go(tell())

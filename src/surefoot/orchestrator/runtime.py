@@ -376,12 +376,12 @@ class Runtime:
 
     async def cancel(self, run: str, *, by: str = "", reason: str = "") -> None:
         """What is under way is let finish; nothing new is started. Raises RunNotFound, WrongDecision."""
-        await saying.cancel(self._store, run, by=by, reason=reason)
+        await saying.cancel(self._store, self._deployment.keyring, run, by=by, reason=reason)
         self._look()
 
     async def retry(self, run: str, *, by: str = "", reason: str = "") -> None:
         """Takes a failed or cancelled run up again: its failed steps get new attempts."""
-        await saying.retry(self._store, run, by=by, reason=reason)
+        await saying.retry(self._store, self._deployment.keyring, run, by=by, reason=reason)
         self._look()
 
     async def fork(self, run: str, *, start_from: str, key: str | None = None) -> Started:

@@ -56,27 +56,34 @@ async def decide(
     run = await _row(store, row.run)
     if run.data_key is None:
         raise RunNotFound(f"the journal of {row.run} was deleted")
-    key = keyring.unwrap(run.data_key)
     public = dumps({"item": item, "choice": choice, "by": decision.by})
-    sealed = key.seal(dumps(body).encode(), f"{row.run}|mail".encode())
-    return await store.decide(item, choice, decision.by, public, sealed)
+    return await store.decide(item, choice, decision.by, public, _sealed(keyring, run, body))
 
 
-async def cancel(store: Store, run: str, *, by: str = "", reason: str = "") -> None:
+async def cancel(store: Store, keyring: Keyring, run: str, *, by: str = "", reason: str = "") -> None:
     """What is under way is let finish; nothing new is started. Raises RunNotFound, WrongDecision."""
     row = await _row(store, run)
     if row.status in ENDED:
         raise WrongDecision(f"{run} has {row.status} and cannot be cancelled")
-    await store.post(run, "cancel", dumps({"by": by, "reason": reason}))
+    body = {"by": by, "reason": reason}
+    await store.post(run, "cancel", dumps({"by": by}), _sealed(keyring, row, body))
 
 
-async def retry(store: Store, run: str, *, by: str = "", reason: str = "") -> None:
+async def retry(store: Store, keyring: Keyring, run: str, *, by: str = "", reason: str = "") -> None:
     """Takes a failed or cancelled run up again: its failed steps get new attempts. Raises RunNotFound,
     RunNotFinished."""
     row = await _row(store, run)
     if row.status not in ("failed", "cancelled"):
         raise RunNotFinished(f"{run} is {row.status}", why="only a failed or cancelled run can be retried")
-    await store.post(run, "retry", dumps({"by": by, "reason": reason}))
+    body = {"by": by, "reason": reason}
+    await store.post(run, "retry", dumps({"by": by}), _sealed(keyring, row, body))
+
+
+def _sealed(keyring: Keyring, run: RunRow, body: Mapping[str, Any]) -> bytes | None:
+    """What people write may hold private values, and lies in the mailbox until the run takes it up."""
+    if run.data_key is None:
+        return None
+    return keyring.unwrap(run.data_key).seal(dumps(body).encode(), f"{run.id}|mail".encode())
 
 
 async def _row(store: Store, run: str) -> RunRow:
