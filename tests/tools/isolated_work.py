@@ -9,7 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from surefoot import Call, Effect, NotDone, step, tool
+from pydantic import BaseModel
+
+from surefoot import Call, Effect, NotDone, Retry, step, tool
 
 
 @tool(effect=Effect.KEYED, isolation="process", timeout=60)
@@ -43,6 +45,22 @@ def odd(call: Call, how: str) -> str:
             return "x" * 200_000
         case _:
             return f"{how} {call.key}"
+
+
+@step(isolation="process", timeout=60, retry=Retry(2, base=0))
+def stubborn(order: Any) -> str:
+    """Notes itself and stays for ever, the first time."""
+    path = Path(order.notes)
+    if path.exists():
+        return "second time"
+    path.with_suffix(".new").write_text(str(os.getpid()))
+    path.with_suffix(".new").rename(path)
+    while True:
+        time.sleep(600)
+
+
+class Noted(BaseModel):
+    notes: str
 
 
 @step(isolation="process")

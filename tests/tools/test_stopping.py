@@ -87,6 +87,21 @@ async def test_a_step_of_plain_code_may_have_a_process_of_its_own(engine: Engine
     assert (await result(runtime, run, seconds=20)).output == 42
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+async def test_a_step_of_its_own_process_is_killed_when_its_time_is_up_and_tried_again(
+    engine: Engine, tmp_path: Path
+) -> None:
+    notes = tmp_path / "pid"
+    workflow = Workflow("stubborn", input=work_of.Noted, steps=[work_of.stubborn])
+    runtime, run = await engine.start(workflow, work_of.Noted(notes=str(notes)))
+    await until(notes.exists, "the process has begun", seconds=20)
+    pid = int(notes.read_text())
+    await engine.clock.advance(60)
+    done = await result(runtime, run, seconds=20)
+    assert (done.status, done.output) == ("succeeded", "second time")
+    assert work_of.gone(pid)
+
+
 class Threads:
     """A plain tool that stays in its thread until it is let go; counts how many are in it at once."""
 
