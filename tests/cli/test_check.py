@@ -60,9 +60,6 @@ CONTRADICTIONS = {
     "no_models": "steps=[asking]",
     "model_unusable": "steps=[asking], models=['openai']",
     "prompt_missing": "steps=[reading], models=[free]",
-    "approval_without_time": (
-        "steps=[first], tools=[act], grants=['a:write'], rules=[approve(act, within=timedelta(0))]"
-    ),
     "no_tool_calls": "steps=[first], tools=[look], grants=['a:read'], budget=Budget(tool_calls=0)",
     "no_time": "steps=[first], budget=Budget(seconds=0)",
     "no_model_calls": "steps=[asking], models=[free], budget=Budget(model_calls=0)",
