@@ -108,3 +108,13 @@ flow = Workflow(
     models=[ScriptedModel({"thought": [Say("Hm.")]}, price=Price(1_000, 4_000), delay=_answer)],
     budget=Budget(usd="0.01"),
 )
+
+
+tight = Workflow(
+    "tight",
+    input=Job,
+    steps=[thought],
+    # The worst case of an answer is 16 tokens: one can be paid, a second one beside it cannot.
+    models=[ScriptedModel({"thought": [Say("Hm.")]}, price=Price(0, 1_000_000), delay=_answer)],
+    budget=Budget(usd="0.020"),
+)

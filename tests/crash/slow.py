@@ -169,3 +169,26 @@ def apart(call: Call, name: str) -> str:
 
 
 isolated = _flow(apart)
+
+
+# ── plain code that holds up its process, and runs beside it ──
+
+
+@step
+async def worked(job: Job, run: Run) -> list[str]:
+    here().say("enter", "worked", run=run.id)
+    if job.name.startswith("block"):
+        await asyncio.sleep(0.02)
+        time.sleep(0.8)  # what nobody should do, and somebody does
+        return ["blocked"]
+    return [await run.call(quick, name=f"{job.name}-{n}") for n in range(10)]
+
+
+@tool(effect=Effect.ONCE, timeout=DEADLINE, reconcile=look_up)
+async def quick(call: Call, name: str) -> str:
+    _begin(call)
+    await asyncio.sleep(0.005)
+    return _act(call, keyed=False)
+
+
+crowded = Workflow("crowded", input=Job, steps=[worked], tools=[quick], resources=[open_world])

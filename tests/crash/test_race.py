@@ -56,3 +56,20 @@ def test_the_same_key_with_another_input_is_refused_and_touches_nothing(place: P
     assert ends[1].said["error"]["code"] == "key_conflict"
     (run,) = judge.read(place.store, flow).values()
     assert judge.broken(run, place.world, flow) == []
+
+
+@pytest.mark.parametrize("point", ["2", "9", "16.before", "23", "30.before"])
+def test_of_two_processes_one_is_killed_and_the_other_goes_on(point: str, place: Place) -> None:
+    """It waits for the other's run, and finds out by itself that nobody drives it any more."""
+    begin = time.time() + 0.1
+    dying = place.start("run", begin=begin, crash_at=point, lease=1.0, **COMMAND)
+    other = place.start("run", begin=begin, lease=1.0, **COMMAND)
+    dying.end()
+    end = other.end()
+    (run,) = judge.read(place.store, flow).values()
+    assert judge.broken(run, place.world, flow) == []
+    if end.code == 3:
+        assert [item["kind"] for item in end.said["waiting_for"]] == ["unknown"]
+    else:
+        assert end.code == 0, end
+        assert run.row.status == "succeeded"

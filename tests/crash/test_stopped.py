@@ -148,3 +148,22 @@ def test_a_call_in_a_process_of_its_own_ends_at_its_deadline_also_where_its_work
     (run,) = judge.read(place.store, slow.isolated).values()
     assert judge.broken(run, place.world, slow.isolated) == []
     assert len(place.world.rows("done")) == 1
+
+
+def test_a_process_that_is_held_up_for_longer_than_its_lease_loses_no_run(place: Place) -> None:
+    """Nobody else is there to take them."""
+    names = [*(f"block-{n}" for n in range(3)), *(f"quick-{n}" for n in range(8))]
+
+    async def submit() -> None:
+        async with Runtime(slow.crowded, place.store, drive=False) as runtime:
+            for name in names:
+                await runtime.start({"name": name}, key=name)
+
+    asyncio.run(submit())
+    end = place.do("work", program="crash.slow:crowded", lease=0.3)
+    assert end.code == 0, end
+    runs = judge.read(place.store, slow.crowded)
+    lines = [line for run in runs.values() for line in judge.broken(run, place.world, slow.crowded)]
+    assert lines == []
+    assert {key: run.row.status for key, run in runs.items()} == dict.fromkeys(names, "succeeded")
+    assert len(place.world.rows("done", "quick")) == 80
