@@ -161,10 +161,17 @@ async def result(runtime: Runtime, run: str, *, seconds: float = 10) -> Result:
     return await asyncio.wait_for(runtime.result(run), seconds)
 
 
-async def quiet(runtime: Runtime) -> None:
-    """Until this process holds no run: all have ended or wait outside of memory."""
-    assert runtime._worker is not None
-    await until(lambda: runtime._worker is not None and not runtime._worker.busy, "no run in memory")
+async def quiet(runtime: Runtime, *, seconds: float = 10) -> None:
+    """Until this process holds no run and none is due: all have ended, or wait outside of memory."""
+    end = time.monotonic() + seconds
+    while True:
+        if not busy(runtime):
+            due = await runtime.store.next_due()
+            if (due is None or due > runtime.deployment.clock.now()) and not busy(runtime):
+                return
+        if time.monotonic() > end:
+            raise AssertionError(f"{busy(runtime)} runs are still in memory, or due")
+        await asyncio.sleep(0.001)
 
 
 def busy(runtime: Runtime) -> int:

@@ -136,10 +136,6 @@ async def test_an_edited_call_has_another_key_than_the_unedited_one(
     engine: Engine, other: OtherSide, shop: Shop
 ) -> None:
     """So that the other side cannot take the one for a repetition of the other."""
-    runtime, run = await engine.start(shop.workflow(shop.by_leads()))
-    (item,) = (await result(runtime, run)).waiting_for
-    await runtime.decide(item.item, Edit({"number": 1, "amount": 60}, by="kim"))
-    await result(runtime, run)
 
     @step
     async def work(order: Order, run: Run) -> list[str]:

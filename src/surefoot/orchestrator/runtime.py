@@ -434,9 +434,11 @@ def _still_fitting(sealer: Sealer, shape: Shape, text: Raw, what: str) -> Raw:
 
 
 def _waits_for_person(row: RunRow, now: int) -> bool:
-    """And is not about to go on by itself: a question that has expired waits for nobody."""
+    """And is not about to go on by itself: a question that has expired waits for nobody, and nobody has just
+    taken the run up."""
     due = row.due is not None and row.due <= now
-    return row.status == "waiting" and bool(row.summary.get("waiting_for")) and not due
+    waits = row.status == "waiting" and bool(row.summary.get("waiting_for"))
+    return waits and not due and row.owner is None
 
 
 def _secret_values(workflow: Definition) -> dict[str, str]:
