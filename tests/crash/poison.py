@@ -8,14 +8,15 @@ import signal
 
 from pydantic import BaseModel
 
-from surefoot import Call, Effect, Run, Workflow, step, tool
+from surefoot import Call, Done, Effect, Run, Undone, Workflow, step, tool
 
 from .world import World, here, open_world
 
 
 class Job(BaseModel):
     """`does` is quick, slow (longer than a process lives that has poison in it), dies_in_step, dies_in_tool,
-    dies_late (after an effect that is done), or long (until the other side's flag "go")."""
+    dies_late (after an effect that is done), long (until the other side's flag "go"); or `once before`,
+    `once after`, `blind before`, `blind after`: the first call dies right before or right after its act."""
 
     name: str
     does: str
@@ -41,6 +42,33 @@ async def harmless(call: Call, name: str) -> str:
     return name
 
 
+def _die_once(call: Call, moment: str) -> str:
+    world = call.use(World)
+    world.say("attempt", call.tool, dict(call.arguments), key=call.key, run=call.run)
+    first = world.attempts(call.key) == 1
+    if first and moment == "before":
+        _die()
+    world.say("done", call.tool, dict(call.arguments), run=call.run)
+    if first and moment == "after":
+        _die()
+    return f"{call.tool} {moment}"
+
+
+async def look_up(call: Call) -> Done[str] | Undone:
+    happened = call.use(World).done(call.tool, dict(call.arguments), call.run)
+    return Done(f"{call.tool} {call.arguments['moment']}") if happened else Undone()
+
+
+@tool(effect=Effect.ONCE, reconcile=look_up)
+async def once(call: Call, moment: str) -> str:
+    return _die_once(call, moment)
+
+
+@tool(effect=Effect.ONCE)
+async def blind(call: Call, moment: str) -> str:
+    return _die_once(call, moment)
+
+
 @step
 async def did(job: Job, run: Run) -> str:
     here().say("enter", job.name, run=run.id)
@@ -58,6 +86,9 @@ async def did(job: Job, run: Run) -> str:
         case "dies_late":
             await run.call(harmless, name=job.name)
             _die()
+        case "once before" | "once after" | "blind before" | "blind after":
+            name, moment = job.does.split()
+            return await run.call(once if name == "once" else blind, moment=moment)
     return await run.call(harmless, name=job.name)
 
 
@@ -66,4 +97,6 @@ async def told(did: str) -> str:
     return f"{did} is done"
 
 
-flow = Workflow("poison", input=Job, steps=[did, told], tools=[fatal, harmless], resources=[open_world])
+flow = Workflow(
+    "poison", input=Job, steps=[did, told], tools=[fatal, harmless, once, blind], resources=[open_world]
+)

@@ -10,7 +10,7 @@ import pytest
 
 from crash import judge, poison
 from crash.processes import Dead, Place, until
-from surefoot import Deny, Runtime
+from surefoot import Approve, Deny, Runtime, Settle
 
 PROGRAM = "crash.poison:flow"
 MOST_RESTARTS = 25
@@ -94,6 +94,39 @@ def test_a_person_may_fail_it(place: Place) -> None:
     assert run.row.status == "failed"
     assert run.state.error is not None
     assert run.state.error["code"] == "poisoned"
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_call_that_can_be_looked_up_happens_once_wherever_it_is_cut_off(moment: str, place: Place) -> None:
+    _submit(place, ("one", f"once {moment}"))
+    assert place.do("work", program=PROGRAM).killed
+    assert place.do("work", program=PROGRAM).code == 0
+    assert _stand(place) == {"one": DONE}
+    assert len(place.world.rows("done", "once")) == 1
+    assert len(place.world.rows("attempt", "once")) == (2 if moment == "before" else 1)
+
+
+@pytest.mark.parametrize(
+    ("moment", "decision"), [("before", Approve(by="kim")), ("after", Settle("it did", by="kim"))]
+)
+def test_a_call_that_nobody_can_look_up_waits_for_a_person(moment: str, decision: Any, place: Place) -> None:
+    _submit(place, ("one", f"blind {moment}"))
+    assert place.do("work", program=PROGRAM).killed
+    for _ in range(2):  # not by the next process, and not by the one after it
+        assert place.do("work", program=PROGRAM).code == 0
+        assert _stand(place) == {"one": ("waiting", "unknown")}
+    assert len(place.world.rows("attempt", "blind")) == 1
+    (run,) = judge.read(place.store, poison.flow).values()
+    (item,) = run.state.open_items()
+
+    async def decide() -> None:
+        async with Runtime(poison.flow, place.store, drive=False) as runtime:
+            await runtime.decide(item.id, decision)
+
+    asyncio.run(decide())
+    assert place.do("work", program=PROGRAM).code == 0
+    assert _stand(place) == {"one": DONE}
+    assert len(place.world.rows("done", "blind")) == 1
 
 
 def _stopped_in_the_middle(place: Place, number: int, **options: Any) -> None:

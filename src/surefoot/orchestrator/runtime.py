@@ -285,7 +285,7 @@ class Runtime:
         elif submitted.lease is not None and worker is not None:
             claimed = Claimed(submitted.lease, 1, new.data_key, new.fingerprint, new.version, new.workflow)
             worker.take(claimed, state, sealer)
-        elif worker is not None:
+        if worker is not None and submitted.lease is None:
             worker.look()
         return Started(submitted.run, submitted.created)
 

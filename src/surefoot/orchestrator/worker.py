@@ -46,7 +46,7 @@ class Worker:
         self._drives: dict[str, Drive] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self.expected = 0
-        """Runs that are being submitted and will be held by this worker."""
+        """Runs that are being submitted or claimed, and may be driven here in a moment."""
         self._suspects: list[str] = []
         self._alone = False
         """One of them is being driven, and nothing beside it."""
@@ -160,20 +160,25 @@ class Worker:
         while self._looking and self.has_room:
             self._looking = False
             room = self._room
-            claimed = await self._store.claim(room, workflow=name, most=most)
-            await self._take_all(claimed)
+            self.expected += room
+            try:
+                claimed = await self._store.claim(room, workflow=name, most=most)
+                await self._take_all(claimed)
+            finally:
+                self.expected -= room
             if len(claimed) == room:
                 self._looking = True
             else:
                 self._suspects = await self._store.suspects(most, workflow=name)
             if not claimed:
                 self._next_due = await self._store.next_due(name)
-        while self._suspects and not self._drives and not self._stopping:
+        while self._suspects and not self._drives and not self.expected and not self._stopping:
             # It was claimed too often without progress: once more, alone, so that nobody dies with it.
             # Claimed one by one, so that none counts as tried which was not.
+            self._alone = True
             claimed = await self._store.claim(1, run=self._suspects.pop(0))
-            self._alone = bool(claimed)
             await self._take_all(claimed)
+            self._alone = bool(self._drives)
 
     async def _take_all(self, claimed: Sequence[Claimed]) -> None:
         if not claimed:
