@@ -130,7 +130,7 @@ class Place:
         self.world.close()
 
 
-def until(true: Callable[[], Any], what: str, patience: float = 20.0) -> Any:
+def until(true: Callable[[], Any], what: str, patience: float = 60.0) -> Any:
     """Polls a condition in another process; fails when it does not come true."""
     deadline = time.monotonic() + patience
     while not (found := true()):
