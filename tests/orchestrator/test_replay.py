@@ -481,3 +481,66 @@ async def test_nothing_is_asked_of_the_world_by_looking_at_a_run(
     assert [call.status for call in await calls(onlooker, run)] == ["returned"]
     assert await kinds(onlooker, run) == before
     await until(lambda: other.asked["pay ann 1"] == 1)
+
+
+async def test_sleeps_of_branches_that_come_in_another_order_are_not_mistaken_for_each_other(
+    engine: Engine, bank: Bank
+) -> None:
+    """The first branch looks something up before it sleeps; when it is run again, the answer is there at once."""
+    woke: dict[str, int] = {}
+    begun = engine.clock.now()
+
+    @step
+    async def work(order: Order, run: Run) -> str:
+        async def long() -> None:
+            await run.call(bank.look, what="x")
+            await run.sleep(timedelta(hours=10))
+            woke.setdefault("long", engine.clock.now() - begun)
+
+        async def short() -> None:
+            await run.sleep(timedelta(hours=1))
+            woke.setdefault("short", engine.clock.now() - begun)
+
+        await asyncio.gather(long(), short())
+        return "awake"
+
+    runtime, run = await engine.start(bank.workflow(work))
+    for _ in range(11):
+        await quiet(runtime)
+        await engine.clock.jump(3600)
+    assert (await result(runtime, run)).output == "awake"
+    # A branch that parks stops its siblings too, so each may begin, or go on, later; but never earlier.
+    assert woke["short"] >= 3_600_000_000
+    assert woke["long"] >= 36_000_000_000
+
+
+async def test_waiting_branches_that_gather_returns_as_values_have_parked_all_the_same(
+    engine: Engine, other: OtherSide, bank: Bank
+) -> None:
+    @step
+    async def work(order: Order, run: Run) -> str:
+        found = await asyncio.gather(
+            run.call(bank.sign, what="it"), run.call(bank.pay, who="ann"), return_exceptions=True
+        )
+        return str(found)
+
+    runtime, run = await engine.start(bank.workflow(work))
+    (item,) = (await result(runtime, run)).waiting_for
+    await runtime.decide(item.item, Approve(by="kim"))
+    assert (await result(runtime, run)).output == "['sign it #1', 'pay ann 1 #1']"
+    assert other.asked == {"sign it": 1, "pay ann 1": 1}
+
+
+async def test_a_sleep_of_a_length_drawn_by_chance_is_slept_once(engine: Engine, bank: Bank) -> None:
+    lengths = iter([3600.0, 1800.0, 900.0, 450.0])
+
+    @step
+    async def work(order: Order, run: Run) -> str:
+        await run.sleep(next(lengths))
+        return "awake"
+
+    runtime, run = await engine.start(bank.workflow(work))
+    await quiet(runtime)
+    await engine.clock.jump(3600)
+    assert (await result(runtime, run)).output == "awake"
+    assert (await kinds(runtime, run)).count("timer.set") == 1

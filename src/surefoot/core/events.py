@@ -348,12 +348,15 @@ class PrivateRevealed(Event):
 
 @dataclass(frozen=True, slots=True)
 class TimerSet(Event):
+    """`length` is how long it was asked to sleep, in microseconds; `occurrence` its number in the attempt."""
+
     KIND: ClassVar[str] = "timer.set"
     timer: str
     step: str
     attempt: int
     due: int
     occurrence: int = 0
+    length: int = 0
 
 
 @dataclass(frozen=True, slots=True)

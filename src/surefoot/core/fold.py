@@ -417,7 +417,7 @@ class RunState:
         pass
 
     def _timer_set(self, event: e.TimerSet, at: int) -> None:
-        self.timers[event.timer] = TimerState(event.timer, event.step, event.due)
+        self.timers[event.timer] = TimerState(event.timer, event.step, event.due, event.length)
         self.timer_at[event.step, event.attempt, event.occurrence] = event.timer
         self._begin_wait(event.timer, event.step)
 

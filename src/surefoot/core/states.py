@@ -123,4 +123,5 @@ class TimerState:
     id: str
     step: str
     due: int
+    length: int = 0
     fired: bool = False

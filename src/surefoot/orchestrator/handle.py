@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from ..core import events as e
 from ..core.clock import MICROS, Clock, after, micros
 from ..core.journal import Body, Journal
 from ..core.run import Run
+from ..core.states import TimerState
 from ..core.step import Step
 from ..core.tool import Tool
 from ..models.ask import ModelRoad
@@ -68,14 +70,7 @@ class Handle(Run):
     async def sleep(self, duration: float | timedelta, /) -> None:
         self._body.go_on()
         seconds = duration.total_seconds() if isinstance(duration, timedelta) else float(duration)
-        occurrence = self._body.occurrence("sleep", "", "")
-        state = self._journal.state
-        name = state.timer_at.get((self.step, self.attempt, occurrence))
-        if name is None:
-            name = self._journal.new_id("t")
-            due = after(self._journal.now(), max(seconds, 0.0))
-            await self._journal.write(e.TimerSet(name, self.step, self.attempt, due, occurrence))
-        timer = state.timers[name]
+        timer = await self._timer(max(seconds, 0.0))
         if timer.fired:
             return
         if timer.due - self._journal.now() > micros(self._park_after):
@@ -83,7 +78,41 @@ class Handle(Run):
         await self._clock.sleep_until(timer.due)
         self._body.go_on()
         if not timer.fired:
-            self._journal.note(e.TimerFired(name))
+            self._journal.note(e.TimerFired(timer.id))
+
+    async def _timer(self, seconds: float) -> TimerState:
+        """The timer that this sleep set when the body was run before, else a new one.
+
+        Found by its length, because branches may come in another order this time. Where no length fits (it
+        was drawn by chance), it is the first that nobody else asks for.
+        """
+        length, claimed = micros(seconds), self._body.claimed
+        left: list[TimerState] = []
+        fitting: list[TimerState] = []
+        for _ in range(8):  # branches that run side by side get a few turns to ask for theirs first
+            left = [timer for timer in self._timers() if timer.id not in claimed]
+            fitting = [timer for timer in left if timer.length == length]
+            if fitting or not left:
+                break
+            await asyncio.sleep(0)
+            self._body.go_on()
+        for timer in fitting or left:
+            claimed.add(timer.id)
+            return timer
+        name = self._journal.new_id("t")
+        claimed.add(name)
+        due = after(self._journal.now(), seconds)
+        number = len(self._timers())
+        await self._journal.write(e.TimerSet(name, self.step, self.attempt, due, number, length))
+        return self._journal.state.timers[name]
+
+    def _timers(self) -> list[TimerState]:
+        """Of this attempt, in the order in which they were set."""
+        state = self._journal.state
+        found: list[TimerState] = []
+        while name := state.timer_at.get((self.step, self.attempt, len(found))):
+            found.append(state.timers[name])
+        return found
 
     def now(self) -> datetime:
         at = self._drawn("now", str(self._journal.now()))
