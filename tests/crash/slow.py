@@ -15,7 +15,10 @@ from pydantic import BaseModel
 
 from surefoot import Call, Done, Effect, Run, Transient, Undone, Workflow, step, tool
 from surefoot.core.clock import MICROS
+from surefoot.core.jsons import loads
+from surefoot.core.model import ModelRequest, Price
 from surefoot.core.tool import Tool
+from surefoot.testing import Say, ScriptedModel
 
 from .world import World, here, open_world
 
@@ -192,3 +195,25 @@ async def quick(call: Call, name: str) -> str:
 
 
 crowded = Workflow("crowded", input=Job, steps=[worked], tools=[quick], resources=[open_world])
+
+
+# ── an ask ──
+
+
+async def _think(request: ModelRequest) -> None:
+    world = here()
+    world.say("asked", request.step, request.turn, run=loads(request.messages[0].text)["run"])
+    await _until_go(world)
+
+
+@step
+async def said(job: Job, run: Run) -> str:
+    return await run.ask(str, "Say something.", {"run": run.id}, max_tokens=16)
+
+
+asking = Workflow(
+    "asking",
+    input=Job,
+    steps=[said],
+    models=[ScriptedModel({"said": [Say("Hm.")]}, price=Price(1_000, 4_000), delay=_think)],
+)

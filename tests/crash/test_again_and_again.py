@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +83,34 @@ def _hunt(folder: Path, server: Server, seed: int, rounds: int) -> None:
 
 def test_killed_while_it_goes_on_after_a_kill(tmp_path: Path, server: Server) -> None:
     _hunt(tmp_path, server, seed=7, rounds=6)
+
+
+def _hunt_moments(folder: Path, server: Server, seed: int, rounds: int) -> None:
+    """No crash point chosen, just the moment: also while the store, its schema and its keys are being made."""
+    chance = random.Random(seed)
+    for number in range(rounds):
+        moments = [chance.uniform(0.0, 0.3 if turn else 0.05) for turn in range(2)]
+        with Place(folder / f"{number}", server) as place:
+            for moment in moments:
+                process = place.start("run", **COMMAND)
+                time.sleep(moment)  # what is looked for is the moment that nobody has thought of
+                if process.alive:
+                    process.send(signal.SIGKILL)
+                process.end()
+            lines = _killed_at(place, [])
+        assert lines == [], (seed, number, moments, lines)
+
+
+def test_killed_at_any_moment(tmp_path: Path, server: Server) -> None:
+    _hunt_moments(tmp_path, server, seed=7, rounds=6)
+
+
+@pytest.mark.slow
+@pytest.mark.hunting
+def test_killed_at_many_moments(tmp_path: Path, server: Server) -> None:
+    seed = random.randrange(1_000_000)
+    print(f"seed {seed}")
+    _hunt_moments(tmp_path, server, seed=seed, rounds=100)
 
 
 @pytest.mark.slow

@@ -167,3 +167,21 @@ def test_a_process_that_is_held_up_for_longer_than_its_lease_loses_no_run(place:
     assert lines == []
     assert {key: run.row.status for key, run in runs.items()} == dict.fromkeys(names, "succeeded")
     assert len(place.world.rows("done", "quick")) == 80
+
+
+def test_an_ask_of_a_stopped_process_is_held_as_spent_and_asked_anew(place: Place) -> None:
+    first = place.start("serve", program="crash.slow:asking", inputs={"one": {"name": "one"}}, lease=LEASE)
+    until(lambda: place.world.rows("asked"), "the model has been asked")
+    first.send(signal.SIGSTOP)
+    second = place.start("run", program="crash.slow:asking", key="one", input={"name": "one"}, lease=LEASE)
+    until(lambda: len(place.world.rows("asked")) == 2, "another process asks")
+    _go(place)
+    assert second.end().said["output"] == "Hm."
+    first.send(signal.SIGCONT)
+    first.send(signal.SIGTERM)
+    end = first.end()
+    assert end.code == 0, end
+    (run,) = judge.read(place.store, slow.asking).values()
+    assert judge.broken(run, place.world, slow.asking) == []
+    assert [ask.status for ask in run.state.asks.values()] == ["held", "answered"]
+    assert run.day_nanousd == judge.cost(run)
