@@ -589,3 +589,26 @@ async def test_an_open_question_is_still_open_in_the_next_attempt(
     await runtime.decide(waiting.waiting_for[0].item, Approve(by="kim"))
     assert (await result(runtime, run)).output == "refund 1 80 #1"
     assert other.asked == {"refund 1 80": 1}
+
+
+@pytest.mark.parametrize("first", [0, 1, 2])
+async def test_what_was_approved_is_done_while_the_branches_beside_it_still_wait(
+    engine: Engine, other: OtherSide, first: int
+) -> None:
+    @tool(effect=Effect.KEYED)
+    async def sign(call: Call, what: int) -> str:
+        return other.act(f"sign {what}", call.key)
+
+    @step
+    async def work(order: Order, run: Run) -> list[str]:
+        return list(await asyncio.gather(*(run.call(sign, what=n) for n in range(3))))
+
+    workflow = Workflow("signing", input=Order, steps=[work], tools=[sign], rules=[approve(sign)])
+    runtime, run = await engine.start(workflow)
+    items = [item.item for item in (await result(runtime, run)).waiting_for]
+    order = [first, *(n for n in range(3) if n != first)]
+    for done, n in enumerate(order, 1):
+        await runtime.decide(items[n], Approve(by="kim"))
+        await until(lambda n=n: other.asked[f"sign {n}"] == 1)
+        assert sum(other.asked.values()) == done
+    assert (await result(runtime, run)).output == [f"sign {n} #1" for n in range(3)]

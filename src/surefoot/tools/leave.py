@@ -22,6 +22,9 @@ from ..core.tool import Effect, Tool
 from ..errors import CallRefused, Denied
 from ..rails import policy
 
+TURNS = 8
+"""Turns of the loop that branches side by side get to come to where they were before."""
+
 
 @dataclass(frozen=True)
 class Proposal:
@@ -60,6 +63,8 @@ class Leaves:
             return await self._by_rules(body, proposal)
         match item.status:
             case "open":
+                await _let_others_begin()
+                body.go_on()
                 raise body.park()
             case "denied":
                 raise Denied(f"{proposal.tool.name} was denied", why=item.reason, by=item.by)
@@ -162,8 +167,15 @@ class Leaves:
                 if call.id in body.earlier and call.id not in body.claimed
             ]
 
-        for _ in range(8):
+        for _ in range(TURNS):
             if not left():
                 return []
             await asyncio.sleep(0)
         return left()
+
+
+async def _let_others_begin() -> None:
+    """A branch that has nothing new to hear is about to park the whole body: first those beside it, whose
+    answers have come meanwhile, begin what they may do now. What has begun is drained."""
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
