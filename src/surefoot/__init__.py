@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from .core.budget import Budget, Usage
 from .core.private import Private
-from .core.rule import Approve, Deny, Edit, Rule, Settle, approve, forbid
+from .core.rule import Approve, Deny, Edit, Rule, Settle, accept, approve, forbid
 from .core.run import Run
 from .core.step import Retry, Review, Step, Use, step
 from .core.tool import Call, CannotTell, Done, Effect, Tool, Undone, tool
@@ -56,6 +56,7 @@ __all__ = [
     "Usage",
     "Use",
     "Workflow",
+    "accept",
     "approve",
     "forbid",
     "step",

@@ -292,6 +292,8 @@ class ApprovalRequested(Event):
     by: str = ""
     occurrence: int = 0
     expires: int | None = None
+    evidence: list[dict[str, str]] = dataclasses.field(default_factory=list)
+    """Where untrusted text stands in the arguments: field, source, text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,7 +397,7 @@ WORDS: dict[type[Event], tuple[str, ...]] = {}
 """Fields that hold what somebody said or gave: the input's data, a model's text, a person's reason. All
 others are the journal's own (names from the definition, ids, digests, numbers), the same in a view."""
 
-_WORDS = {"error", "reason", "text", "errors", "detail", "calls", "by", "to", "what", "prompt"}
+_WORDS = {"error", "reason", "text", "errors", "detail", "calls", "by", "to", "what", "prompt", "evidence"}
 _FIELDS: dict[type[Event], list[tuple[str, bool, Any]]] = {}
 _RAW: dict[type[Event], tuple[str, ...]] = {}
 for _cls in EVENTS.values():

@@ -52,6 +52,19 @@ class Journal(Protocol):
         """Text without known secrets."""
         ...
 
+    def resolve(self, value: Any) -> Any:
+        """Python data with the exact values of this run where placeholders for them stand. The very same
+        object where none does. Raises InvalidArguments for one that stands for nothing of this run."""
+        ...
+
+    def resolve_json(self, text: str) -> str:
+        """The same for what should be JSON text."""
+        ...
+
+    def learn(self, shape: Dumps, value: Any) -> None:
+        """Takes note of the private values in it, before text that holds them is written."""
+        ...
+
     def digest(self, text: str) -> str:
         """Keyed with the run's key: nobody without it can guess the text from its digest."""
         ...

@@ -53,15 +53,17 @@ Decision = Approve | Deny | Edit | Settle
 
 @dataclass(frozen=True)
 class Rule:
-    """`kind` ask: a person of `by` decides within `within`; deny: refused. `when` None always holds."""
+    """`kind` ask: a person of `by` decides within `within`; deny: refused; accept: these `fields` may carry
+    what others wrote. `when` None always holds."""
 
-    kind: Literal["ask", "deny"]
+    kind: Literal["ask", "deny", "accept"]
     tool: Tool[..., Any]
     when: Callable[..., bool] | None
     by: str = ""
     within: timedelta | None = None
     otherwise: type[Deny] = Deny
     reason: str = ""
+    fields: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.within is not None and self.within <= timedelta(0):
@@ -73,7 +75,8 @@ class Rule:
     @property
     def name(self) -> str:
         """What people and logs call the rule; stable as long as it asks the same of the same tool."""
-        return f"{self.kind} {self.tool.name}" + (f" by {self.by}" if self.by else "")
+        said = f"{self.kind} {self.tool.name}" + (f" by {self.by}" if self.by else "")
+        return f"{said}({', '.join(self.fields)})" if self.fields else said
 
 
 def approve(
@@ -92,3 +95,16 @@ def approve(
 def forbid(tool: Tool[P, Any], *, when: Callable[P, bool] | None = None, reason: str = "") -> Rule:
     """Refuse the calls of `tool` for which `when` is true."""
     return Rule("deny", tool, when, reason=reason)
+
+
+def accept(tool: Tool[..., Any], *fields: str) -> Rule:
+    """These arguments of `tool` may carry text from an untrusted result without asking a person for it.
+
+    It takes no other check away: what `approve` and `forbid` say about the same call still holds.
+    """
+    if not fields:
+        raise DefinitionError(
+            f"accept({tool.name}) names no argument",
+            remedy=f'Name those that may carry what others wrote, such as accept({tool.name}, "text").',
+        )
+    return Rule("accept", tool, None, fields=fields)

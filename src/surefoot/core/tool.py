@@ -102,6 +102,8 @@ class Tool(Generic[P, R]):
     reconcile: Reconcile | None
     max_bytes: int
     """The most that a result may weigh as JSON; a larger one is refused as invalid."""
+    untrusted: bool
+    """Others write what it returns (a web page, a mail, a carrier's note): see `rails/provenance.py`."""
     takes_call: bool
     is_async: bool
     takes_mapping: bool
@@ -154,6 +156,7 @@ class Tool(Generic[P, R]):
         version: str = "1",
         reconcile: Reconcile | None = None,
         max_bytes: int = 256 * 1024,
+        untrusted: bool = False,
     ) -> Tool[..., Any]:
         """A tool from elsewhere: `function(call, arguments)` behind a raw JSON Schema."""
         _check_declared(name, effect, timeout, max_bytes)
@@ -168,6 +171,7 @@ class Tool(Generic[P, R]):
             isolation=None,
             reconcile=reconcile,
             max_bytes=max_bytes,
+            untrusted=untrusted,
             takes_call=True,
             is_async=_is_async(function),
             takes_mapping=True,
@@ -197,9 +201,11 @@ def tool(
     reconcile: Reconcile | None = None,
     name: str | None = None,
     max_bytes: int = 256 * 1024,
+    untrusted: bool = False,
 ) -> ToolDecorator:
     """Make a tool of a typed function. Its docstring is what a model reads; `effect` has no default,
-    because only the author knows it."""
+    because only the author knows it. `untrusted=True` says that others write what it returns: an effect
+    whose arguments carry text of it then asks a person, unless a rule `accept`s it there."""
 
     def decorate(function: Callable[..., Any], /) -> Tool[..., Any]:
         own = _name(name or name_of(function))
@@ -239,6 +245,7 @@ def tool(
             isolation=isolation,
             reconcile=reconcile,
             max_bytes=max_bytes,
+            untrusted=untrusted,
             takes_call=takes_call,
             is_async=_is_async(function),
             takes_mapping=False,

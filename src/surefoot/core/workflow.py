@@ -93,6 +93,7 @@ class Definition:
                     remedy="Add it to tools=[...], or drop the rule.",
                 )
             _check_predicate(name, rule)
+            _check_fields(name, rule)
         self.budget = budget or Budget()
         self.resources = tuple(resources)
         self.models = tuple(models)
@@ -148,7 +149,9 @@ class Definition:
 
     @cached_property
     def rules_digest(self) -> str:
-        return _digest([self.grants, [[rule.name, rule.by, str(rule.within)] for rule in self.rules]])
+        said = [[rule.name, rule.by, str(rule.within)] for rule in self.rules]
+        untrusted = sorted(one.name for one in self.tools.values() if one.untrusted)
+        return _digest([self.grants, said, untrusted] if untrusted else [self.grants, said])
 
     def queues(self) -> set[str]:
         """Queues and groups that people are asked in."""
@@ -219,6 +222,20 @@ def _tools_named(function: Callable[..., Any]) -> list[Tool[..., Any]]:
         except ValueError:
             continue  # a name that is bound later, such as the function's own
     return [one for one in found if isinstance(one, Tool)]
+
+
+def _check_fields(workflow: str, rule: Rule) -> None:
+    parameters = rule.tool.parameters
+    known = list(parameters.names) if isinstance(parameters, Parameters) else None
+    if known is None:
+        properties = rule.tool.input_schema.get("properties")
+        known = list(properties) if isinstance(properties, dict) else []
+    if unknown := [name for name in rule.fields if name not in known]:
+        raise BadSignature(
+            f"the rule {rule.name!r} of {workflow!r} names {unknown}",
+            why=f"the arguments of {rule.tool.name} are {known}",
+            remedy="Name arguments that the tool has.",
+        )
 
 
 def _check_predicate(workflow: str, rule: Rule) -> None:

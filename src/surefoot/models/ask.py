@@ -8,7 +8,7 @@ What the answer means (a tool call, an output that fits) is decided above, in th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..core import events as e
 from ..core.clock import micros
@@ -30,9 +30,12 @@ class ModelRoad:
         self._journal = journal
         self._acts = acts
 
-    async def turn(self, body: Body, prompt: str, request: ModelRequest) -> tuple[str, ModelAnswer]:
-        """(id of the ask in the journal, answer). Raises ModelUnavailable where every model failed for now,
-        ModelRefused where the last one said a definite no, BudgetExceeded, PriceUnknown."""
+    async def turn(
+        self, body: Body, prompt: str, request: ModelRequest, seen: Callable[[ModelAnswer], None]
+    ) -> tuple[str, ModelAnswer]:
+        """(id of the ask in the journal, answer). `seen` gets a new answer before it is written. Raises
+        ModelUnavailable where every model failed for now, ModelRefused
+        where the last one said a definite no, BudgetExceeded, PriceUnknown."""
         body.go_on()
         if not self._models:
             raise DefinitionError(
@@ -54,14 +57,21 @@ class ModelRoad:
                 failure = _worse(failure, failed)
                 continue
             try:
-                return await self._ask(body, model, prompt, request, digest, occurrence)
+                return await self._ask(body, model, prompt, request, digest, occurrence, seen)
             except ModelError as error:
                 failure = _worse(failure, error)
         assert failure is not None
         raise failure
 
     async def _ask(
-        self, body: Body, model: Model, prompt: str, request: ModelRequest, digest: str, occurrence: int
+        self,
+        body: Body,
+        model: Model,
+        prompt: str,
+        request: ModelRequest,
+        digest: str,
+        occurrence: int,
+        seen: Callable[[ModelAnswer], None],
     ) -> tuple[str, ModelAnswer]:
         journal = self._journal
         bound = model.bound(request)
@@ -82,7 +92,7 @@ class ModelRoad:
                 turn=request.turn,
             )
         )
-        return ask, await self._acts.undisturbed(body, self._request(ask, model, request))
+        return ask, await self._acts.undisturbed(body, self._request(ask, model, request, seen))
 
     async def _wait_for_room(self, body: Body, model: Model, bound: Bound) -> None:
         """No await between the last look and the reservation's own place in the journal."""
@@ -100,7 +110,9 @@ class ModelRoad:
                     await self._journal.settled()
                     body.go_on()
 
-    async def _request(self, ask: str, model: Model, request: ModelRequest) -> ModelAnswer:
+    async def _request(
+        self, ask: str, model: Model, request: ModelRequest, seen: Callable[[ModelAnswer], None]
+    ) -> ModelAnswer:
         journal = self._journal
         started = journal.now()
         try:
@@ -125,6 +137,7 @@ class ModelRoad:
             unavailable = ModelUnavailable(f"{model.name} failed", why=text)
             await journal.write(e.AskFailed(ask, view_of(unavailable), charged=True, ms=self._ms(started)))
             raise unavailable from error
+        seen(answer)
         await journal.write(answered)
         # From the journal's own words, so that the first pass and a replay see the same.
         recorded = journal.state.asks[ask].answer

@@ -15,12 +15,13 @@ from pydantic import ValidationError
 
 from ..core import events as e
 from ..core.journal import Body, Journal
-from ..core.jsons import dumps, parse_strictly, text_for_model
+from ..core.jsons import dumps, loads, parse_strictly, text_for_model
 from ..core.model import Message, ModelAnswer, ModelRequest, ProposedCall, ToolSpec
 from ..core.schema import Shape, lines_of
 from ..core.tool import Tool
 from ..errors import CallRefused, ModelRefused, NotDone, OutputInvalid, OutputTruncated, TurnsExhausted
 from ..models.ask import ModelRoad
+from ..rails.provenance import Conversation
 from ..tools.gateway import Gateway
 
 
@@ -43,8 +44,14 @@ async def ask(journal: Journal, road: ModelRoad, gateway: Gateway, body: Body, q
     free_text = question.output is str
     specs = tuple(ToolSpec(tool.name, tool.description, tool.input_schema) for tool in question.tools)
     allowed = [tool.name for tool in question.tools]
-    messages = [Message("user", text_for_model(dict(question.data)))]
+    data = text_for_model(dict(question.data))
+    messages = [Message("user", data)]
+    conversation = gateway.conversation(question.instructions, data)
     repairs = question.repairs
+
+    def private(answer: ModelAnswer) -> None:
+        _learn_private(journal, question, shape, answer)
+
     for _ in range(question.max_turns):
         request = ModelRequest(
             instructions=question.instructions,
@@ -56,7 +63,7 @@ async def ask(journal: Journal, road: ModelRoad, gateway: Gateway, body: Body, q
             timeout=question.timeout,
             step=body.step,
         )
-        name, answer = await road.turn(body, _label(question.prompt), request)
+        name, answer = await road.turn(body, _label(question.prompt), request, private)
         if answer.finish == "refused":
             raise ModelRefused(
                 f"step {body.step!r}: the model declined to answer", why=answer.text[:200], charged=True
@@ -64,12 +71,14 @@ async def ask(journal: Journal, road: ModelRoad, gateway: Gateway, body: Body, q
         if answer.calls and answer.finish != "length":
             messages.append(Message("assistant", answer.text, answer.calls))
             for call in answer.calls:
-                messages.append(await _use_tool(gateway, body, call, allowed))
+                messages.append(await _use_tool(gateway, body, call, allowed, conversation))
             continue
         value, wrong, how = _read(answer, shape, free_text)
         if not wrong:
             if how:
                 _note_once(journal, name, e.AskRepaired(name, how))
+            if conversation is not None:
+                conversation.answers(body.step, loads(text_for_model(value)))
             return value
         _note_once(journal, name, e.AskRejected(name, wrong))
         if not repairs:
@@ -83,15 +92,41 @@ async def ask(journal: Journal, road: ModelRoad, gateway: Gateway, body: Body, q
     )
 
 
-async def _use_tool(gateway: Gateway, body: Body, call: ProposedCall, allowed: Sequence[str]) -> Message:
+async def _use_tool(
+    gateway: Gateway,
+    body: Body,
+    call: ProposedCall,
+    allowed: Sequence[str],
+    conversation: Conversation | None,
+) -> Message:
     """A refusal or a tool's own no is the model's to deal with; anything else is the step's."""
     try:
-        result = await gateway.call(body, call.name, text=call.arguments, allowed=allowed)
+        result = await gateway.call(
+            body, call.name, text=call.arguments, allowed=allowed, conversation=conversation
+        )
     except (CallRefused, NotDone) as error:
         text = dumps({"error": error.what, "why": error.why})
     else:
         text = text_for_model(result)
+    if conversation is not None:
+        conversation.hears(call.name, loads(text))
     return Message("tool", text, call_id=call.id)
+
+
+def _learn_private(journal: Journal, question: Question, shape: Shape, answer: ModelAnswer) -> None:
+    """Which words of an answer are private is known by its fields; the journal has to know before it keeps
+    the answer's text. What does not fit is nobody's field: patterns and detectors look at it all the same."""
+    tools = {tool.name: tool for tool in question.tools}
+    for call in answer.calls:
+        try:
+            if tool := tools.get(call.name):
+                journal.learn(tool.parameters, tool.parameters.from_text(call.arguments))
+        except (CallRefused, ValueError):
+            continue
+    if not answer.calls and question.output is not str:
+        value, wrong, _ = _read(answer, shape, free_text=False)
+        if not wrong:
+            journal.learn(shape, value)
 
 
 def _read(answer: ModelAnswer, shape: Shape, free_text: bool) -> tuple[Any, list[str], str]:

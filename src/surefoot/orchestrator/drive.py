@@ -30,6 +30,7 @@ from ..errors import (
 )
 from ..models.ask import ModelRoad
 from ..rails import ledger, policy
+from ..rails.provenance import Provenance
 from ..state.store import Append, Claimed, RunChange
 from ..tools.gateway import Gateway
 from .acts import Acts
@@ -76,6 +77,8 @@ class Drive:
             deployment.invoker,
             deployment.resources.of,
             self._acts,
+            Provenance(self._plan, deployment.workflow.tools),
+            deployment.people,
         )
         self._road = ModelRoad(deployment.workflow.name, deployment.models, self.journal, self._acts)
         self._bodies = Bodies(deployment, self.journal, self._acts, self._road, self._gateway, self._conclude)

@@ -19,6 +19,7 @@ from ..core.private import Found
 from ..core.schema import Dumps
 from ..errors import BudgetExceeded, ItemClosed, StaleLease
 from ..rails.ledger import day_of
+from ..rails.placeholders import resolve, resolve_json
 from ..rails.redaction import Private, Secrets
 from ..state.sealing import RunKey
 from ..state.store import (
@@ -66,6 +67,13 @@ class Sealer:
         if found.values:
             self._unsealed |= self.private.learn(found.values)
         return Raw(self.secrets.scrub_json(text))
+
+    def learn(self, shape: Dumps, value: Any) -> None:
+        """Takes note of the private values in `value`: the next record seals them."""
+        found = Found()
+        shape.dump(value, found)
+        if found.values:
+            self._unsealed |= self.private.learn(found.values)
 
     def record(self, event: Event, at: int) -> tuple[Event, Record]:
         """The event without secrets, and its record."""
@@ -211,6 +219,15 @@ class Recorder:
 
     def scrub(self, text: str) -> str:
         return _writable(self.sealer.secrets.scrub(text))
+
+    def resolve(self, value: Any) -> Any:
+        return resolve(value, self.sealer.private)
+
+    def resolve_json(self, text: str) -> str:
+        return resolve_json(text, self.sealer.private)
+
+    def learn(self, shape: Dumps, value: Any) -> None:
+        self.sealer.learn(shape, value)
 
     def digest(self, text: str) -> str:
         return self.sealer.key.digest(text.encode())
@@ -370,6 +387,7 @@ class Recorder:
                 "args": loads(event.args),
                 "reason": event.reason,
                 "rule": event.rule,
+                "evidence": event.evidence,
             }
             shown["choices"] = ["approve", "deny", "edit"]
         else:
@@ -379,7 +397,7 @@ class Recorder:
                 shown["error"] = event.error
             if event.call and (call := self.state.calls.get(event.call)):
                 shown |= {"tool": call.tool, "args": loads(call.args), "key": call.key}
-        for name in ("args", "reason", "error"):
+        for name in ("args", "reason", "error", "evidence"):
             if name in shown:
                 shown[name] = self.sealer.shown(shown[name])
         view = self.sealer.secrets.scrub_json(dumps(shown))

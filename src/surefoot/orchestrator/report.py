@@ -126,6 +126,7 @@ def findings(workflow: Definition, around: Surroundings) -> Iterator[Finding]:
     yield from _of_grants(workflow, around.grants)
     for rule in workflow.rules:
         yield from _of_rule(rule)
+        yield from _of_accept(rule, workflow)
     yield from _of_people(workflow, around.people)
     yield from _of_models(workflow, around.models)
     yield from _of_budget(workflow, around.models)
@@ -175,7 +176,9 @@ def _of_tool(
             f"it is a plain def with a timeout of {tool.timeout:g} s, and a thread cannot be stopped",
             'Make it async, or give it isolation="process".',
         )
-    if tool.effect is not Effect.READ and not any(rule.tool is tool for rule in workflow.rules):
+    if tool.effect is not Effect.READ and not any(
+        rule.tool is tool and rule.kind != "accept" for rule in workflow.rules
+    ):
         yield _risk(
             "effect_without_rule",
             about,
@@ -205,6 +208,17 @@ def _of_rule(rule: Rule) -> Iterator[Finding]:
     if rule.within is None:
         what = "it has no within=, so a run may wait for a person for ever"
         yield _risk("approval_without_end", f"rule {rule.name}", what, "Say within=timedelta(...).")
+
+
+def _of_accept(rule: Rule, workflow: Definition) -> Iterator[Finding]:
+    if rule.kind != "accept":
+        return
+    about = f"rule {rule.name}"
+    if rule.tool.effect is Effect.READ:
+        yield _risk("accept_of_a_read", about, "nobody is asked about a READ tool anyway", "Drop the rule.")
+    elif not any(tool.untrusted for tool in workflow.tools.values()):
+        what = "no tool is declared untrusted=True, so there is nothing to accept"
+        yield _risk("accept_without_untrusted", about, what, "Drop the rule, or declare the tool.")
 
 
 def _of_people(workflow: Definition, people: Mapping[str, Sequence[str]] | None) -> Iterator[Finding]:
@@ -329,6 +343,7 @@ def _tool_json(tool: Tool[..., Any], granted: Sequence[str], rules: Sequence[Rul
         "isolation": tool.isolation,
         "async": tool.is_async,
         "reconcile": tool.reconcile is not None,
+        "untrusted": tool.untrusted,
         "rules": [rule.name for rule in rules if rule.tool is tool],
     }
 
@@ -343,6 +358,7 @@ def _rule_json(rule: Rule, people: Mapping[str, Sequence[str]] | None) -> dict[s
         "people": list(people.get(rule.by, ())) if people is not None and rule.by else None,
         "within_seconds": rule.within.total_seconds() if rule.within else None,
         "reason": rule.reason,
+        "fields": list(rule.fields),
     }
 
 

@@ -25,6 +25,7 @@ from ..errors import (
     RunNotFound,
     WrongDecision,
 )
+from ..rails import policy
 from ..state.sealing import Keyring
 from ..state.store import ENDED, ItemRow, RunRow, Store
 
@@ -94,9 +95,7 @@ async def _row(store: Store, run: str) -> RunRow:
 
 
 def _may_decide(row: ItemRow, by: str, people: Mapping[str, Sequence[str]] | None) -> None:
-    if people is None or not row.queue:
-        return
-    if by not in people.get(row.queue, ()):
+    if not policy.may_decide(row.queue, by, people):
         raise NotAllowedToDecide(
             f"{by or 'nobody'} may not decide {row.id}",
             why=f"it is for {row.queue!r}",

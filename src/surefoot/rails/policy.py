@@ -15,6 +15,7 @@ from typing import Any
 from ..core.rule import Rule
 from ..core.states import CallState
 from ..core.tool import Tool
+from .provenance import Carried
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Ask:
     rule: str
     by: str = ""
     within: timedelta | None = None
+    evidence: tuple[Carried, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,12 @@ class Refuse:
 Verdict = Allow | Ask | Refuse
 
 PLAN_CHANGED = "plan changed after an effect"
+UNTRUSTED = "untrusted text in an effect"
+
+
+def may_decide(queue: str, by: str, people: Mapping[str, Collection[str]] | None) -> bool:
+    """`people` None: the deployment has not said who belongs to a group, so anyone may decide."""
+    return people is None or not queue or by in people.get(queue, ())
 
 
 def permitted(tool: Tool[..., Any], grants: Collection[str]) -> bool:
@@ -61,13 +69,14 @@ def check(
     arguments: Mapping[str, Any],
     rules: Sequence[Rule],
     unclaimed: Sequence[CallState] = (),
+    carried: Sequence[Carried] = (),
 ) -> Verdict:
     """`unclaimed` are effects that this step made before, or may have made, and that its body has not asked
-    for this time. The strictest rule wins: refuse over ask over allow."""
+    for this time; `carried` is untrusted text in the arguments. The strictest rule wins: refuse over ask over
+    allow."""
     asks: list[Ask] = []
-    for rule in rules:
-        if rule.tool.name != tool.name:
-            continue
+    about = [rule for rule in rules if rule.tool.name == tool.name and rule.kind != "accept"]
+    for rule in about:
         when: Callable[..., object] | None = rule.when
         try:
             holds = when is None or when(**arguments)
@@ -83,11 +92,15 @@ def check(
             continue
         if rule.kind == "deny":
             return Refuse(rule.reason or f"{rule.name} forbids it", rule.name)
-        asks.append(
-            Ask(rule.reason or f"{rule.name} says that a person decides", rule.name, rule.by, rule.within)
-        )
+        reason = rule.reason or f"{rule.name} says that a person decides"
+        asks.append(Ask(reason, rule.name, rule.by, rule.within, tuple(carried)))
     if asks:
         return asks[0]
+    if carried and tool.effect.value != "read":
+        # Whoever decides on this tool otherwise decides on this, too.
+        usual = next((rule for rule in about if rule.kind == "ask"), None)
+        by, within = (usual.by, usual.within) if usual else ("", None)
+        return Ask(_of_untrusted(carried), UNTRUSTED, by, within, tuple(carried))
     if unclaimed and tool.effect.value != "read":
         names = ", ".join(call.tool for call in unclaimed)
         return Ask(
@@ -95,3 +108,9 @@ def check(
             PLAN_CHANGED,
         )
     return Allow()
+
+
+def _of_untrusted(carried: Sequence[Carried]) -> str:
+    fields = ", ".join(dict.fromkeys(one.field for one in carried))
+    sources = ", ".join(dict.fromkeys(one.source for one in carried))
+    return f"{fields} may say what others wrote ({sources})"

@@ -25,6 +25,8 @@ SHORTEST_SECRET = 6
 """Shorter values are no secrets to look for: they would hit ordinary words."""
 
 SHORTEST_PRIVATE = 3
+USUAL_KINDS = frozenset({"email", "card", "iban", "ssn", "phone", "ip"})
+"""Nobody writes `[email-3]` by chance, also where this run has no address yet."""
 
 
 class Secrets:
@@ -92,6 +94,8 @@ class Private:
     def __init__(self) -> None:
         self.placeholders: dict[str, str] = {}
         """Value -> placeholder."""
+        self._values: dict[str, str] = {}
+        """Placeholder -> value."""
         self._counts: dict[str, int] = {}
         self._find: AhoCorasick | None = None
         self._labels: list[str] = []
@@ -105,6 +109,7 @@ class Private:
             self._counts[kind] = number = self._counts.get(kind, 0) + 1
             placeholder = f"[{kind}-{number}]"
             self.placeholders[value] = placeholder
+            self._values[placeholder] = value
             new[placeholder] = value
         if new:
             self._build()
@@ -115,9 +120,17 @@ class Private:
         for placeholder, value in known.items():
             kind, _, number = placeholder.strip("[]").rpartition("-")
             self.placeholders.setdefault(value, placeholder)
+            self._values[placeholder] = value
             self._counts[kind] = max(self._counts.get(kind, 0), int(number))
         if known:
             self._build()
+
+    def exact(self, placeholder: str) -> str | None:
+        return self._values.get(placeholder)
+
+    def uses(self, kind: str) -> bool:
+        """Whether `[kind-n]` means a value of this run, or could in any."""
+        return kind in self._counts or kind in USUAL_KINDS
 
     def _build(self) -> None:
         patterns, self._labels = [], []

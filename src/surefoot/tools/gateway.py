@@ -15,7 +15,7 @@ from ..core import events as e
 from ..core.clock import MICROS, Clock, micros
 from ..core.error_view import error_of, text_of, view_of, wait_of
 from ..core.journal import Acts, Body, Journal
-from ..core.jsons import Raw, canonical
+from ..core.jsons import Raw, canonical, loads
 from ..core.rule import Rule
 from ..core.states import CallState
 from ..core.tool import Call, CannotTell, Done, Effect, Tool, Undone
@@ -23,6 +23,7 @@ from ..errors import (
     BudgetExceeded,
     CallRefused,
     CallUnknown,
+    Denied,
     GivenUp,
     InvalidResult,
     NotDone,
@@ -33,6 +34,7 @@ from ..errors import (
     UnknownTool,
 )
 from ..rails import ledger, policy
+from ..rails.provenance import Conversation, Provenance
 from .invoke import Invoker
 from .leave import Leave, Leaves, Proposal
 
@@ -51,16 +53,25 @@ class Gateway:
         invoker: Invoker,
         resources: Callable[[Tool[..., Any]], tuple[Any, ...]],
         acts: Acts,
+        provenance: Provenance,
+        people: Mapping[str, Collection[str]] | None = None,
     ) -> None:
         self._workflow = workflow
         self._tools = tools
         self._grants = grants
-        self._leaves = Leaves(rules, journal)
+        self._leaves = Leaves(rules, journal, provenance, people)
         self._journal = journal
         self._clock = clock
         self._invoker = invoker
         self._resources = resources
         self._acts = acts
+        self._provenance = provenance
+
+    def conversation(self, instructions: str, data: str) -> Conversation | None:
+        """For an ask whose model may make calls; `data` is JSON text. None where no tool is untrusted."""
+        if not self._provenance.watches:
+            return None
+        return Conversation(self._provenance, self._journal.state, instructions, loads(data))
 
     # ── the road ──
 
@@ -71,15 +82,17 @@ class Gateway:
         arguments: Mapping[str, Any] | None = None,
         text: str | None = None,
         allowed: Collection[str] | None = None,
+        conversation: Conversation | None = None,
     ) -> Any:
-        """`arguments` from a step's code, or `text` as a model wrote it; `allowed` is an ask's own list.
+        """`arguments` from a step's code, or `text` as a model wrote it in this `conversation`; `allowed` is
+        an ask's own list.
 
         Raises what `Run.call` promises; Parked where a person must decide first.
         """
         body.go_on()
         try:
             listed = self._listed(tool, allowed)
-            proposal = self._proposal(body, listed, arguments, text)
+            proposal = self._proposal(body, listed, arguments, text, conversation)
         except CallRefused as refused:
             self._note_refused(body, tool, refused)
             raise
@@ -89,11 +102,7 @@ class Gateway:
         ):
             return listed.output.load(self._journal.state.calls[known.id].result)
         try:
-            self._permitted(listed)
-            if known is not None and known.status == "unknown":
-                leave = self._leaves.again(proposal, known)
-            else:
-                leave = await self._leaves.leave(body, proposal)
+            leave = await self._guarded(body, proposal, known)
         except CallRefused as refused:
             self._note_refused(body, listed, refused, proposal)
             raise
@@ -114,16 +123,40 @@ class Gateway:
         return found
 
     def _proposal(
-        self, body: Body, tool: Tool[..., Any], arguments: Mapping[str, Any] | None, text: str | None
+        self,
+        body: Body,
+        tool: Tool[..., Any],
+        arguments: Mapping[str, Any] | None,
+        text: str | None,
+        conversation: Conversation | None,
     ) -> Proposal:
+        """What stands for a value in what people and models are shown is the value itself from here on."""
         if text is not None:
-            valid = tool.parameters.from_text(text)
+            valid = tool.parameters.from_text(self._journal.resolve_json(text))
         else:
-            valid = tool.parameters.from_python(dict(arguments or {}))
+            valid = tool.parameters.from_python(self._journal.resolve(dict(arguments or {})))
         args = self._journal.raw(tool.parameters, valid)
         digest = self._journal.digest(canonical(valid))
         occurrence = body.occurrence("call", tool.name, digest)
-        return Proposal(tool, valid, args, (body.step, tool.name, digest, occurrence))
+        return Proposal(tool, valid, args, (body.step, tool.name, digest, occurrence), conversation)
+
+    async def _guarded(self, body: Body, proposal: Proposal, known: CallState | None) -> Leave:
+        """A guard that fails, whichever and however, denies."""
+        try:
+            self._permitted(proposal.tool)
+            if known is not None and known.status == "unknown":
+                return self._leaves.again(proposal, known)
+            return await self._leaves.leave(body, proposal)
+        except SurefootError:
+            raise
+        except Exception as error:
+            failed = f"a guard failed with {type(error).__name__}"
+            raise Denied(
+                f"{proposal.tool.name} is refused",
+                why=failed,
+                remedy="Mend the guard: while it fails, nothing passes.",
+                by="guard",
+            ) from error
 
     def _permitted(self, tool: Tool[..., Any]) -> None:
         if not policy.permitted(tool, self._grants):

@@ -7,20 +7,21 @@ intent that it allows, in the same commit. Before it is used, the rules that hol
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from ..core import events as e
 from ..core.clock import after
 from ..core.journal import Body, Journal
-from ..core.jsons import Raw
+from ..core.jsons import Raw, loads
 from ..core.rule import Rule
 from ..core.states import CallState, ItemState, Place
 from ..core.tool import Effect, Tool
 from ..errors import CallRefused, Denied
 from ..rails import policy
+from ..rails.provenance import Conversation, Provenance, carried
 
 TURNS = 8
 """Turns of the loop that branches side by side get to come to where they were before."""
@@ -34,6 +35,8 @@ class Proposal:
     arguments: dict[str, Any]
     args: Raw
     place: Place
+    conversation: Conversation | None = field(default=None, compare=False)
+    """Of a call that a model makes; None where a step's own code makes it."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +52,17 @@ class Leave:
 
 
 class Leaves:
-    def __init__(self, rules: Sequence[Rule], journal: Journal) -> None:
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        journal: Journal,
+        provenance: Provenance,
+        people: Mapping[str, Collection[str]] | None,
+    ) -> None:
         self._rules = rules
         self._journal = journal
+        self._provenance = provenance
+        self._people = people
 
     async def leave(self, body: Body, proposal: Proposal) -> Leave:
         """Leave to make the call. Raises Denied; parks while a person has to decide."""
@@ -91,16 +102,22 @@ class Leaves:
         return Leave(arguments, call.args, approval=call.approval, key=call.key)
 
     async def _by_rules(self, body: Body, proposal: Proposal) -> Leave:
-        verdict = policy.check(
-            proposal.tool, proposal.arguments, self._rules, await self._unclaimed(body, proposal)
+        unclaimed = await self._unclaimed(body, proposal)
+        untrusted = carried(
+            self._provenance,
+            self._journal.state,
+            proposal.tool,
+            loads(proposal.args),
+            self._rules,
+            proposal.conversation,
         )
-        match verdict:
+        match policy.check(proposal.tool, proposal.arguments, self._rules, unclaimed, untrusted):
             case policy.Allow():
                 return Leave(proposal.arguments, proposal.args)
             case policy.Refuse(reason=reason, rule=rule):
                 raise Denied(f"{proposal.tool.name} is refused", why=reason, by=rule)
-            case policy.Ask():
-                return await self._ask_person(body, proposal, proposal.args, verdict)
+            case policy.Ask() as ask:
+                return await self._ask_person(body, proposal, proposal.args, ask)
 
     async def _by_person(self, body: Body, proposal: Proposal, item: ItemState) -> Leave:
         """A person agreed: to this tool's version, these arguments, under rules that still ask the same."""
@@ -123,6 +140,9 @@ class Leaves:
                 return await self._ask_person(body, proposal, args, verdict)
             case policy.Ask() if request.tool_version != tool.version:
                 return await self._ask_person(body, proposal, args, verdict)
+        if not policy.may_decide(request.by, item.by, self._people):
+            why = f"{item.by or 'nobody'} agreed, who is not of {request.by!r} any more"
+            return await self._ask_again(body, proposal, item, why)
         final = self._journal.raw(tool.parameters, arguments)
         return Leave(arguments, final, approval=item.id, edited=final != proposal.args)
 
@@ -131,9 +151,16 @@ class Leaves:
         assert isinstance(request, e.ApprovalRequested)
         within = None if request.expires is None else timedelta(microseconds=request.expires - item.at)
         again = policy.Ask(f"{request.reason} ({why})", request.rule, request.by, within)
-        return await self._ask_person(body, proposal, proposal.args, again)
+        return await self._ask_person(body, proposal, proposal.args, again, request.evidence)
 
-    async def _ask_person(self, body: Body, proposal: Proposal, args: Raw, ask: policy.Ask) -> Leave:
+    async def _ask_person(
+        self,
+        body: Body,
+        proposal: Proposal,
+        args: Raw,
+        ask: policy.Ask,
+        evidence: Sequence[dict[str, str]] = (),
+    ) -> Leave:
         now = self._journal.now()
         step, tool, digest, occurrence = proposal.place
         await self._journal.write(
@@ -150,6 +177,7 @@ class Leaves:
                 by=ask.by,
                 occurrence=occurrence,
                 expires=None if ask.within is None else after(now, ask.within.total_seconds()),
+                evidence=[one.to_json() for one in ask.evidence] or list(evidence),
             )
         )
         raise body.park()
