@@ -11,8 +11,8 @@ from pathlib import Path
 
 import click
 
+from surefoot.catalogue import Entry, entries
 from surefoot.cli import root
-from surefoot.cli.failures import exit_code
 from surefoot.cli.root import EXAMPLES, SECTIONS
 from surefoot.errors import SurefootError, every_error
 from surefoot.settings import OTHER_VARIABLES, SETTINGS
@@ -25,13 +25,18 @@ WRITTEN = "<!-- Written by scripts/reference.py; a test compares it with the cod
 
 JSON = """\
 With `--json` stdout holds exactly one JSON document, or one a line for lists; a command that fails writes
-`{"error": {"code", "what", "why", "remedy"}}`. The [errors](errors.md) have a page of their own. Ctrl-C and
-SIGTERM end a command with 130, after what is under way has been let finish."""
+`{"error": {"code", "what", "why", "remedy", "docs"}}`. The [errors](errors.md) have a page of their own.
+Ctrl-C and SIGTERM end a command with 130, after what is under way has been let finish."""
 
-TREE = """\
-An error says what failed, why, and what to do, and has a code that does not change. These are all that there
-are; the particulars (which step, which tool, what sums) stand in the message. A command that ends with an
-error has the exit code of the last column; a run that failed is always 1."""
+ERRORS = """\
+An error says what failed, why, and what to do, and has a code that does not change. These are all codes that
+there are; the particulars (which step, which tool, what sums) stand in the message itself. `surefoot explain
+CODE` prints the same in a terminal.
+
+The exit code is that of a command that ends with the error; a run that failed is always 1. The HTTP status is
+that of a request that ends with it. An error that passes by itself may be tried again as it is: steps with
+`retry=` do so. Where a code says that Surefoot raises only its kinds, you meet it only where your own code
+raises that class, or a class of its own below it."""
 
 
 def cli_page() -> str:
@@ -95,26 +100,38 @@ def _prose(text: str) -> list[str]:
 
 
 def errors_page() -> str:
-    """As a tree: a class below its parent, which says what is common to all of it."""
-    parts = ["# Errors", WRITTEN, TREE]
-    own = [cls for cls in every_error().values() if cls.__module__ == SurefootError.__module__]
-    for family in SurefootError.__subclasses__():
-        if family not in own:
-            continue
-        members = [cls for cls in own if issubclass(cls, family)]
-        rows = ["| code | class | when | what helps | exit |", "|---|---|---|---|---|"]
-        for cls in sorted(members, key=lambda cls: (len(cls.__mro__), cls.code)):
-            meaning = " ".join(inspect.cleandoc(cls.__doc__ or "").split("\n\n")[0].split())
-            row = (
-                f"`{cls.code}`",
-                f"`{cls.__name__}`",
-                meaning,
-                cls.default_remedy,
-                str(exit_code(cls("x"))),
-            )
-            rows.append(f"| {' | '.join(row)} |")
-        parts += [f"## {family.__name__}", "\n".join(rows)]
+    """A section for each family of the tree, and in it a heading, which is the anchor, for each code."""
+    classes = {code: cls for code, cls in every_error().items() if cls.__module__ == SurefootError.__module__}
+    families = [
+        cls for cls in SurefootError.__subclasses__() if cls.__subclasses__() and cls in classes.values()
+    ]
+    known = entries()
+    alone = [code for code in known if not any(issubclass(classes[code], family) for family in families)]
+    sections = [
+        (family.__name__, [code for code in known if issubclass(classes[code], family)])
+        for family in families
+    ]
+    sections.append(("Others", alone))
+    parts = ["# Errors", WRITTEN, ERRORS, _codes(sections)]
+    for title, codes in sections:
+        parts.append(f"## {title}")
+        for code in codes:
+            parts += _entry(known[code], classes[code].__name__)
     return "\n\n".join(parts) + "\n"
+
+
+def _codes(sections: list[tuple[str, list[str]]]) -> str:
+    rows = ["| code | what it means |", "|---|---|"]
+    rows += [f"| [`{code}`](#{code}) | {entries()[code].title} |" for _, codes in sections for code in codes]
+    return "\n".join(rows)
+
+
+def _entry(entry: Entry, name: str) -> list[str]:
+    passes = "may pass by itself" if entry.transient else "stays until somebody acts"
+    facts = f"`{name}` · exit code {entry.exit} · HTTP {entry.status} · {passes} · since {entry.since}"
+    why = "\n".join(["Usual causes:", "", *(f"- {sentence}" for sentence in entry.why)])
+    remedy = "\n".join(["What helps:", "", *(f"- {sentence}" for sentence in entry.remedy)])
+    return [f"### {entry.code}", f"{entry.title}.", why, remedy, facts]
 
 
 PAGES = {"cli.md": cli_page, "errors.md": errors_page}

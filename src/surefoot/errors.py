@@ -2,11 +2,14 @@
 
 An error says what failed, why, and what to do next, and carries a stable `code`. The same four
 texts are what the journal keeps, the API answers and the console shows; nobody sees a stack trace.
+What a code means in general (usual causes, what helps, exit code, HTTP status) is data, in
+error_catalogue.toml: an error without a remedy of its own has the first one from there, and
+`docs` says where to read on. A class here without an entry there, or the reverse, fails a test.
 
     SurefootError
     ├── DefinitionError      the program itself is wrong; raised when it is built
     │   ├── MissingStep · WrongType · NoneNotAllowed · StepCycle · WrongFallback · ToolNotListed
-    │   └── BadSignature · DuplicateName · PromptMissing · TargetError · Contradiction
+    │   └── BadSignature · DuplicateName · PromptMissing · TargetError
     ├── InputError           what came in from outside is wrong: InvalidInput · KeyConflict · UsageError
     ├── ToolError            a step sees these from `run.call`
     │   ├── CallRefused      before the intent, so nothing happened: InvalidArguments · UnknownTool ·
@@ -21,19 +24,21 @@ texts are what the journal keeps, the API answers and the console shows; nobody 
     ├── RunError             StepFailed · RunNotFound · RunNotFinished · RunCancelled ·
     │                        WorkflowChanged · Poisoned
     ├── InboxError           ItemNotFound · ItemClosed · WrongDecision · NotAllowedToDecide
-    └── StoreError           StoreUnavailable · StoreVersion · StaleLease · ChainBroken · KeyUnavailable
+    ├── StoreError           StoreUnavailable · StoreVersion · StaleLease · KeyUnavailable
+    └── SystemFailed · Interrupted · Unexpected    what is no error of ours, told as one
 """
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from .catalogue import PAGE, Entry, default_remedy, entry
+
 
 class SurefootError(Exception):
     """`what` failed, `why`, and the `remedy`; `data` holds machine-readable particulars."""
 
     code: ClassVar[str] = "error"
-    default_remedy: ClassVar[str] = ""
     transient: bool = False
     """Whether another attempt may succeed without anybody changing anything."""
     retry_after: float | None = None
@@ -42,9 +47,26 @@ class SurefootError(Exception):
     def __init__(self, what: str, *, why: str = "", remedy: str = "", **data: Any) -> None:
         self.what = what
         self.why = why
-        self.remedy = remedy or self.default_remedy
+        self.remedy = remedy or self._default_remedy()
         self.data = data
         super().__init__(what)
+
+    @classmethod
+    def entry(cls) -> Entry | None:
+        """What the catalogue says of it; of a user's own kind, what it says of ours that it is a kind of."""
+        codes = [base.code for base in cls.__mro__ if issubclass(base, SurefootError)]
+        return next((found for code in codes if (found := entry(code))), None)
+
+    @classmethod
+    def _default_remedy(cls) -> str:
+        found = cls.entry()
+        return found.remedy[0] if found else default_remedy(cls.code)
+
+    @property
+    def docs(self) -> str:
+        """Page and anchor that tell more of it: made from the code, never stored."""
+        found = self.entry()
+        return found.docs if found else PAGE
 
     def __str__(self) -> str:
         text = self.what
@@ -122,7 +144,6 @@ class DuplicateName(DefinitionError):
     """Two steps, tools or resources have one name."""
 
     code = "duplicate_name"
-    default_remedy = "Give one of them another name (name=), or list it once."
 
 
 class PromptMissing(DefinitionError):
@@ -135,12 +156,6 @@ class TargetError(DefinitionError):
     """`module:object` names no workflow that can be imported."""
 
     code = "target"
-
-
-class Contradiction(DefinitionError):
-    """What a workflow asks for contradicts itself."""
-
-    code = "contradiction"
 
 
 # ── what came in ─────────────────────────────────────────────────────────────────────────────────
@@ -272,7 +287,6 @@ class ModelUnavailable(ModelError):
     """Not reached, overloaded, rate limited, cut off or timed out: another try or model may answer."""
 
     code = "model_unavailable"
-    default_remedy = "It passes by itself, or list another model behind it in models=[...]."
     transient = True
 
     def __init__(
@@ -352,7 +366,6 @@ class StepTimedOut(TimedOut):
     """One attempt at a step took longer than its timeout=; what was under way was stopped."""
 
     code = "step_timed_out"
-    default_remedy = "Give it more time with timeout=; `surefoot runs show` tells what took so long."
 
 
 # ── runs ─────────────────────────────────────────────────────────────────────────────────────────
@@ -374,14 +387,12 @@ class RunNotFound(RunError):
     """The store has no such run, or its journal was deleted."""
 
     code = "run_not_found"
-    default_remedy = "`surefoot runs list` shows those that there are."
 
 
 class RunNotFinished(RunError):
     """What was asked for needs a run that has ended, and failed."""
 
     code = "run_not_finished"
-    default_remedy = "`surefoot runs show` tells how it stands."
 
 
 class RunCancelled(RunError):
@@ -394,7 +405,6 @@ class WorkflowChanged(RunError):
     """The code has changed in what a run has already done, so the run waits for a person."""
 
     code = "workflow_changed"
-    default_remedy = "Put the former code back and approve, or deny to let the run fail."
 
 
 class Poisoned(RunError):
@@ -422,21 +432,18 @@ class ItemClosed(InboxError):
     """Somebody decided first, the time to decide is over, or the run has moved on."""
 
     code = "item_closed"
-    default_remedy = "`surefoot inbox show` tells who decided, and `surefoot runs show` what came of it."
 
 
 class WrongDecision(InboxError):
     """The item, or the run, cannot be decided this way."""
 
     code = "wrong_decision"
-    default_remedy = "`surefoot inbox show` tells which decisions an item takes."
 
 
 class NotAllowedToDecide(InboxError):
     """The item is for a group that this person does not belong to."""
 
     code = "not_allowed_to_decide"
-    default_remedy = "Let somebody of that group decide."
 
 
 # ── the store ────────────────────────────────────────────────────────────────────────────────────
@@ -466,17 +473,31 @@ class StaleLease(StoreError):
     code = "stale_lease"
 
 
-class ChainBroken(StoreError):
-    """A journal is not what was written."""
-
-    code = "chain_broken"
-    default_remedy = "Compare with a backup before you trust anything that the run says."
-
-
 class KeyUnavailable(StoreError):
     """A key that opens sealed values is missing, damaged or forgotten on purpose."""
 
     code = "key_unavailable"
+
+
+# ── what is no error of ours, told as one ────────────────────────────────────────────────────────
+
+
+class SystemFailed(SurefootError):
+    """The operating system refused something outside the store: a file, a pipe, a full disk."""
+
+    code = "system"
+
+
+class Interrupted(SurefootError):
+    """Ctrl-C, or SIGTERM."""
+
+    code = "interrupted"
+
+
+class Unexpected(SurefootError):
+    """An exception that nobody thought of: a bug of ours, or of what a user's code does outside a step."""
+
+    code = "unexpected"
 
 
 def every_error() -> dict[str, type[SurefootError]]:

@@ -127,7 +127,7 @@ def judge(said: Said, code: int, kind: str, text: str, *, json: bool) -> None:
     assert text in said.err
     if json:
         assert said.json["error"]["code"] == kind
-        assert said.json["error"].keys() == {"code", "what", "why", "remedy"}
+        assert said.json["error"].keys() == {"code", "what", "why", "remedy", "docs"}
     else:
         assert said.out == ""
 

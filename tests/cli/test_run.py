@@ -101,7 +101,7 @@ def test_a_run_that_fails_is_exit_1_with_code_what_why_and_remedy(shell: Shell) 
     said = shell.here("run", "till:till", "--input", "bad.json", "--json")
     assert said.code == 1
     assert said.json["status"] == "failed"
-    assert said.json["error"].keys() == {"code", "what", "why", "remedy"}
+    assert said.json["error"].keys() == {"code", "what", "why", "remedy", "docs"}
     assert said.json["error"]["code"] == "step_failed"
     assert "the till is broken" in said.json["error"]["why"]
     assert "Traceback" not in said.err + said.out

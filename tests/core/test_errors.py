@@ -34,7 +34,7 @@ def test_an_error_reads_as_a_sentence_with_what_to_do() -> None:
     error = SurefootError("refund failed", why="the shop is closed", remedy="Try again.", tool="refund")
     assert str(error) == "refund failed; the shop is closed. Try again."
     assert error.data == {"tool": "refund"}
-    assert str(SurefootError("Really?")) == "Really?"
+    assert str(SurefootError("Really?", remedy="Yes.")) == "Really? Yes."
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)

@@ -2,7 +2,9 @@
 
     0 done · 1 failed, red · 2 used wrongly, or inconclusive · 3 waiting for a person · 130 interrupted
 
-Nobody sees a stack trace who did not ask for one with --debug, and then known secrets are taken out of it.
+Whatever ends a command is told as one of our errors: what failed, why, what to do, and where to read on. Exit
+codes are the catalogue's. Nobody sees a stack trace who did not ask for one with --debug, and then what is
+known or looks like a secret is taken out of it.
 """
 
 from __future__ import annotations
@@ -11,23 +13,13 @@ import json
 import logging
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from typing import Any, TextIO
 
 import click
 
-from ..errors import (
-    CallRefused,
-    DefinitionError,
-    InboxError,
-    InputError,
-    ItemClosed,
-    NotAllowedToDecide,
-    RunNotFinished,
-    RunNotFound,
-    SurefootError,
-)
+from ..catalogue import entry, shown
+from ..errors import Interrupted, SurefootError, SystemFailed, Unexpected, UsageError
 from .output import clean, is_rich
 
 DONE, FAILED, WRONG, WAITING, INTERRUPTED = 0, 1, 2, 3, 130
@@ -36,73 +28,99 @@ ANSWERED = "an answer was written before this"
 """A note on an error that came after the command's document: stdout must not get a second one."""
 
 SECRET_NAMES = ("KEY", "TOKEN", "SECRET", "PASSWORD")
-"""An environment variable with one of these in its name is taken out of what --debug prints."""
+"""An environment variable with one of these in its name is taken out of what is printed."""
+
+
+def told(error: BaseException) -> SurefootError:
+    """Any exception that ends a command, as one of our errors."""
+    match error:
+        case SurefootError():
+            return error
+        case click.UsageError():
+            path = error.ctx.command_path if error.ctx else "surefoot"
+            why = f"`{path}` takes other words"
+            return UsageError(error.format_message(), why=why, remedy=f"See `{path} --help`.")
+        case click.Abort() | KeyboardInterrupt():  # click makes the first of the second
+            return Interrupted("interrupted", why="Ctrl-C or SIGTERM ended the command")
+        case click.ClickException():
+            return UsageError(error.format_message())
+        case OSError():
+            what = f"{error.filename} cannot be used" if error.filename else "the system refused something"
+            return SystemFailed(what, why=_place(error) + (error.strerror or _text(error)))
+        case MemoryError():
+            return SystemFailed("there is not enough memory", why=_place(error) + "MemoryError")
+        case _:
+            why = f"{_place(error)}{type(error).__name__}: {_text(error)}"[:500]
+            return Unexpected("surefoot met an error that it did not expect", why=why)
+
+
+def _text(error: BaseException) -> str:
+    from ..core.error_view import text_of
+
+    return text_of(error)
+
+
+def _place(error: BaseException) -> str:
+    """Where in the user's own code it came up, if it did."""
+    from .target import place_in_code
+
+    return place_in_code(error)
 
 
 def exit_code(error: BaseException) -> int:
     """Of an error that a command ends with. What was asked for wrongly is 2; what went wrong is 1."""
-    match error:
-        case ItemClosed() | NotAllowedToDecide():
-            return FAILED
-        case (
-            InputError() | DefinitionError() | CallRefused() | InboxError() | RunNotFound() | RunNotFinished()
-        ):
-            return WRONG
-        case click.ClickException():
-            return error.exit_code
-        case KeyboardInterrupt() | click.Abort():
-            return INTERRUPTED
-        case _:
-            return FAILED
+    found = told(error).entry()
+    return found.exit if found else FAILED
 
 
-def view(error: BaseException) -> dict[str, str]:
-    """code, what, why, remedy."""
-    match error:
-        case SurefootError():
-            return {"code": error.code, "what": error.what, "why": error.why, "remedy": error.remedy}
-        case click.UsageError():
-            path = error.ctx.command_path if error.ctx else "surefoot"
-            remedy = f"See `{path} --help`."
-            return {"code": "usage", "what": error.format_message(), "why": "", "remedy": remedy}
-        case click.ClickException():
-            return {"code": "usage", "what": error.format_message(), "why": "", "remedy": ""}
-        case OSError():
-            what = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
-            return {
-                "code": "system",
-                "what": what,
-                "why": "",
-                "remedy": "Check the path and its permissions.",
-            }
-        case KeyboardInterrupt() | click.Abort():  # click makes the second of the first
-            return {"code": "interrupted", "what": "interrupted", "why": "", "remedy": ""}
-        case _:
-            return {
-                "code": "unexpected",
-                "what": "surefoot met an error that it did not expect",
-                "why": f"{type(error).__name__}: {error}"[:500],
-                "remedy": "Run the same command with --debug to see where it came from.",
-            }
+def view(error: BaseException) -> dict[str, Any]:
+    """code, what, why, remedy, docs."""
+    one = told(error)
+    return shown(one.code, one.what, one.why, one.remedy, docs=one.docs)
+
+
+def lines_of_error(view: dict[str, Any]) -> list[str]:
+    """An error's view for people, beginning with what failed; safe for a terminal."""
+    lines = [f"{clean(view['what'])}  [{view['code']}]"]
+    lines += [f"  why:  {clean(view['why'])}"] if view["why"] else []
+    lines += [f"  do:   {clean(view['remedy'])}"] if view["remedy"] else []
+    lines += [f"  more: surefoot explain {view['code']}"] if entry(view["code"]) else []
+    return lines
 
 
 def report(error: BaseException, stderr: TextIO, *, debug: bool, stdout: TextIO | None = None) -> int:
-    """Tells of an error on `stderr`, and as JSON on `stdout` where that is given; gives its exit code."""
-    shown = {name: scrub(text) for name, text in view(error).items()}
+    """Tells of an error on `stderr`, and as JSON on `stdout` where that is given; gives its exit code. A
+    stream that takes no more (a full disk, a pipe that nobody reads) changes nothing of that."""
+    seen = {name: scrub(text) for name, text in view(error).items()}
     if stdout is not None:
-        print(json.dumps({"error": shown}), file=stdout, flush=True)
+        _write(stdout, json.dumps({"error": seen}) + "\n")
     if debug:
-        stderr.write(scrub("".join(traceback.format_exception(error))))
+        from ..core.error_view import trace_of
+
+        _write(stderr, scrub(trace_of(error)))
     bold, end = ("\x1b[31m", "\x1b[0m") if is_rich(stderr) else ("", "")
-    lines = [f"{bold}error:{end} {clean(shown['what'])}  [{shown['code']}]"]
-    lines += [f"  why: {clean(shown['why'])}"] if shown["why"] else []
-    lines += [f"  do:  {clean(shown['remedy'])}"] if shown["remedy"] else []
-    print("\n".join(lines), file=stderr, flush=True)
+    _write(stderr, f"{bold}error:{end} " + "\n".join(lines_of_error(seen)) + "\n")
     return exit_code(error)
 
 
+def _write(stream: TextIO, text: str) -> None:
+    try:
+        stream.write(text)
+        stream.flush()
+    except (OSError, ValueError):  # ValueError: somebody closed it
+        silence(stream)
+
+
+def silence(stream: TextIO) -> None:
+    """Sends to nowhere what a stream that takes no more still holds: Python would complain at its exit."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except (OSError, ValueError):
+        return  # it is no file of the process's, or closed: nothing of it is left to complain
+
+
 def scrub(text: str) -> str:
-    """Without the values of the environment's secrets."""
+    """Without what is secret: the values of the environment's secrets."""
     values = {name: value for name, value in os.environ.items() if any(part in name for part in SECRET_NAMES)}
     if not values:
         return text

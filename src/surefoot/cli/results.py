@@ -10,15 +10,13 @@ from ..core.workflow import Definition
 from ..errors import SurefootError
 from ..orchestrator.results import Result, Waiting
 from ..settings import Settings
-from .failures import DONE, FAILED, WAITING
+from .failures import DONE, FAILED, WAITING, lines_of_error, view
 from .formats import call_text, clock_time, duration, iso, money, ours, store_words, work_words
-from .output import Output, clean, one_line
+from .output import Output, one_line
 
 
-def error_json(error: SurefootError | None) -> dict[str, str] | None:
-    if error is None:
-        return None
-    return {"code": error.code, "what": error.what, "why": error.why, "remedy": error.remedy}
+def error_json(error: SurefootError | None) -> dict[str, Any] | None:
+    return None if error is None else view(error)
 
 
 def result_json(workflow: Definition, result: Result) -> dict[str, Any]:
@@ -79,11 +77,10 @@ def tell_result(output: Output, result: Result, settings: Settings, target: str 
 
 
 def tell_error(output: Output, error: SurefootError) -> None:
-    output.say(f"  {clean(error.what)}  [{error.code}]", "bad")
-    if error.why:
-        output.say(f"  why: {clean(error.why)}")
-    if error.remedy:
-        output.say(f"  do:  {clean(error.remedy)}")
+    first, *more = lines_of_error(view(error))
+    output.say(f"  {first}", "bad")
+    for line in more:
+        output.say(line)
 
 
 def tell_item(output: Output, item: Waiting, settings: Settings) -> None:

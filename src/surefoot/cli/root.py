@@ -6,7 +6,6 @@ test holds these lines to what the commands say of themselves.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import MutableMapping, Sequence
 from importlib import import_module
@@ -14,7 +13,7 @@ from typing import Any
 
 import click
 
-from .failures import ANSWERED, FAILED, report, wants
+from .failures import ANSWERED, FAILED, report, silence, wants
 
 SECTIONS: dict[str, dict[str, str]] = {
     "Run": {
@@ -31,6 +30,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Look after it": {
         "doctor": "Look whether this machine is in order.",
+        "explain": "What an error's code means, and what helps.",
         "config": "The settings that hold here, and where each comes from.",
         "db": "The store's schema.",
         "prune": "Delete the journals of runs that ended long ago.",
@@ -47,6 +47,7 @@ Examples:
   surefoot inbox list                                     what waits for a person
   surefoot inbox decide ITEM approve --by kim             decide it
   surefoot work support_desk:desk                         go on with everything that is due
+  surefoot explain CODE                                   what an error means, and what helps
 
 A target is module:object, importable from the current folder. Without one, commands take
 `workflow = "module:object"` from [tool.surefoot] of the folder's pyproject.toml.
@@ -87,7 +88,7 @@ class Root(click.Group):
             code = super().main(words, prog_name or "surefoot", complete_var, standalone_mode=False, **extra)
         except BrokenPipeError:
             # Whoever read our answer has read enough (`| head`). Python would complain again at its exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            silence(sys.stdout)
             code = FAILED
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # whatever it is, it is told here
             answered = any(note == ANSWERED for note in getattr(error, "__notes__", ()))

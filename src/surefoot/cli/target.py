@@ -7,13 +7,16 @@ told as text with its place, never as a stack trace.
 from __future__ import annotations
 
 import difflib
+import os
 import sys
+import sysconfig
 import traceback
 from importlib import import_module, invalidate_caches
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ..core.error_view import text_of
 from ..core.workflow import Definition
 from ..errors import SurefootError, TargetError
 from ..settings import Settings
@@ -32,7 +35,9 @@ def load_target(target: str | None, settings: Settings) -> Definition:
         )
     module_name, colon, path = named.partition(":")
     if not colon or not module_name or not path:
-        raise TargetError(f"{named!r} is no target", remedy=_HOW + _meant(named))
+        raise TargetError(
+            f"{named!r} is no target", why="it is not of the form module:object", remedy=_HOW + _meant(named)
+        )
     module = _import(module_name, named)
     found = _attribute(module, path, named)
     if not isinstance(found, Definition):
@@ -61,17 +66,17 @@ def _import(name: str, target: str) -> ModuleType:
             ) from None
         raise TargetError(
             f"{name!r} cannot be imported",
-            why=f"{_place(error)}it imports {error.name!r}, which is not installed",
+            why=f"{place_in_code(error)}it imports {error.name!r}, which is not installed",
             remedy=f"Install it for the Python that runs surefoot ({sys.executable}), or mend the import.",
         ) from error
     except SurefootError as error:
-        if not error.why and (place := _place(error)):
-            error.why = place.removesuffix(": ")
+        place = place_in_code(error)
+        error.why = place + error.why if error.why else place.removesuffix(": ")
         raise
     except SystemExit as error:
         raise TargetError(
             f"{name!r} ends the process while it is imported",
-            why=f"{_place(error)}it raised SystemExit",
+            why=f"{place_in_code(error)}it raised SystemExit",
             remedy='Put what is meant for a script under `if __name__ == "__main__":`.',
         ) from error
     except SyntaxError as error:
@@ -83,7 +88,7 @@ def _import(name: str, target: str) -> ModuleType:
     except Exception as error:
         raise TargetError(
             f"{name!r} cannot be imported",
-            why=f"{_place(error)}{type(error).__name__}: {error}",
+            why=f"{place_in_code(error)}{type(error).__name__}: {text_of(error)}",
             remedy="Mend it there; the same command with --debug shows the way to it.",
         ) from error
 
@@ -100,7 +105,9 @@ def _attribute(module: ModuleType, path: str, target: str) -> Any:
             hint = f"Did you mean {module.__name__}:{near[0]}? " if near else ""
             raise TargetError(
                 f"the module {module.__name__!r} has no {path!r}",
-                why=f"{_short(module.__file__)} was imported" if module.__file__ else "",
+                why=f"{_short(module.__file__)} was imported"
+                if module.__file__
+                else "it is a folder of modules",
                 remedy=(hint + _others(module)).strip()
                 or f"{target} must name a Workflow(...) of that module.",
             ) from None
@@ -132,17 +139,18 @@ def _near_modules(name: str) -> str:
     return f"This folder has the modules {', '.join(sorted(known)[:8])}." if known else ""
 
 
-def _place(error: BaseException) -> str:
-    """Where in the user's own code an error came up: the last frame that is neither ours nor importlib's."""
-    own = str(Path(__file__).parents[1])
+def place_in_code(error: BaseException) -> str:
+    """Where in the user's own code an error came up: the last frame that is neither ours nor a library's, or
+    else the last one that is not ours."""
+    ours = str(Path(__file__).parents[1]) + os.sep
+    libraries = tuple(sysconfig.get_paths()[name] + os.sep for name in ("stdlib", "purelib", "platlib"))
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith(("<frozen", own))
+        if not frame.filename.startswith(("<", ours))
     ]
-    if not frames:
-        return ""
-    return f"{_short(frames[-1].filename)}, line {frames[-1].lineno}: "
+    own = [frame for frame in frames if not frame.filename.startswith(libraries)] or frames
+    return f"{_short(own[-1].filename)}, line {own[-1].lineno}: " if own else ""
 
 
 def _short(filename: str | None) -> str:

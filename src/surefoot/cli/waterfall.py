@@ -10,6 +10,7 @@ from ..orchestrator.clock import SystemClock
 from ..orchestrator.trace import Span, Trace
 from ..settings import Settings
 from ..state.store import RunRow
+from .failures import lines_of_error
 from .formats import STATUS_STYLES, call_text, clock_time, duration, money, until
 from .output import Cell, Column, Output, Style, clean, one_line
 from .results import decide_commands
@@ -127,10 +128,10 @@ def _status(span: Span, trace: Trace) -> str:
 
 
 def _tell_error(output: Output, error: dict[str, Any]) -> None:
-    output.answer(f"\nerror: {clean(error['what'])}  [{error['code']}]", "bad")
-    for name, label in (("why", "why: "), ("remedy", "do:  ")):
-        if error[name]:
-            output.answer(f"  {label}{clean(error[name])}")
+    first, *more = lines_of_error(error)
+    output.answer(f"\nerror: {first}", "bad")
+    for line in more:
+        output.answer(line)
 
 
 def _tell_details(output: Output, trace: Trace) -> None:

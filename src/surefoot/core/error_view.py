@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import traceback
 from datetime import timedelta
 from math import isfinite
 from typing import Any
 
+from pydantic import ValidationError
+
 from ..errors import StepFailed, SurefootError, every_error
+from .schema import lines_of
+
+DEEPEST = 20
+"""So many exceptions of a chain are told: the nearest ones."""
 
 
 def view_of(error: BaseException) -> dict[str, Any]:
@@ -35,11 +42,40 @@ def view_of(error: BaseException) -> dict[str, Any]:
 
 
 def text_of(error: BaseException) -> str:
-    """What it says; also of one whose own text cannot be had."""
+    """What it says, without the values that did not fit a type: they may be anybody's. Also of one whose own
+    text cannot be had."""
     try:
+        if isinstance(error, ValidationError):
+            return "; ".join(lines_of(error))
+        if type(error).__module__.startswith("jsonschema."):  # its text shows the value
+            where = ".".join(str(part) for part in getattr(error, "absolute_path", ())) or "value"
+            return f"{where}: does not satisfy {getattr(error, 'validator', 'its schema')}"
         return str(error)
     except Exception:  # noqa: BLE001  a bug in somebody's exception must not become one of ours
         return "(it has no text that can be shown)"
+
+
+def trace_of(error: BaseException) -> str:
+    """The way to an error, for --debug: places, their lines of source, and what each exception of the chain
+    says. Values of local variables are never shown; to take out secrets is for the caller."""
+    chain: list[BaseException] = []
+    one: BaseException | None = error
+    while one is not None and len(chain) < DEEPEST and all(one is not known for known in chain):
+        chain.append(one)
+        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+    return "\nThat led to:\n\n".join(_told_with_way(one) for one in reversed(chain))
+
+
+def _told_with_way(error: BaseException) -> str:
+    way = "".join(traceback.format_tb(error.__traceback__))
+    told = f"Traceback (most recent call last):\n{way}" if way else ""
+    told += f"{type(error).__name__}: {text_of(error)}\n"
+    for note in getattr(error, "__notes__", ()):
+        told += f"{note}\n"
+    if isinstance(error, BaseExceptionGroup):
+        for number, one in enumerate(error.exceptions[:DEEPEST], 1):
+            told += f"\nNo. {number} of {len(error.exceptions)}:\n" + trace_of(one)
+    return told
 
 
 def wait_of(error: SurefootError) -> float | None:

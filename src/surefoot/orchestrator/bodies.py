@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 from ..core import events as e
 from ..core.clock import after, micros
-from ..core.error_view import text_of, view_of, wait_of
+from ..core.error_view import text_of, trace_of, view_of, wait_of
 from ..core.journal import Body, Parked
 from ..core.step import Use
 from ..core.wiring import INPUT, Wired
@@ -74,7 +73,9 @@ class Bodies:
         await self._acts.drain(body)
         if journal.lost or self._acts.lapsed:
             journal.lost = True
-            raise StaleLease(f"{journal.run}: this worker does not hold the run any more")
+            raise StaleLease(
+                f"{journal.run}: this worker does not hold the run any more", why="its lease has lapsed"
+            )
         if parked:
             return
         if timed_out[0]:
@@ -132,9 +133,11 @@ class Bodies:
             raw = self._journal.raw(wired.output, value)
             wired.output.load(raw)
         except ValueError as error:
-            text = self._journal.scrub(str(error))[:500]
+            text = self._journal.scrub(text_of(error))[:500]
             wrong = OutputInvalid(
-                f"step {wired.name!r} gave something that is not its declared type", why=text
+                f"step {wired.name!r} gave something that is not its declared type",
+                why=text,
+                remedy="Mend what the step returns, or its return annotation.",
             )
             return await self._failed(wired, body, wrong, started)
         await self._conclude(e.StepFinished(wired.name, raw, body.attempt, self._ms(started)))
@@ -152,7 +155,7 @@ class Bodies:
             retry_at = after(self._deployment.clock.now(), delay)
         detail = None
         if not isinstance(error, SurefootError):
-            detail = self._journal.scrub("".join(traceback.format_exception(failure)))[-8000:]
+            detail = self._journal.scrub(trace_of(failure))[-8000:]
         view = view_of(error)
         if not isinstance(error, SurefootError):
             view["what"] = f"step {step.name!r} raised {type(error).__name__}"

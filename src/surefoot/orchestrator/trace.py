@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from ..catalogue import shown
 from ..core import events as e
 from ..core.events import Entry, decode
 from ..core.fold import RunState
@@ -306,7 +307,7 @@ def run_json(row: RunRow, trace: Trace, definition: dict[str, Any]) -> dict[str,
 def _error_json(error: e.ErrorView | None) -> dict[str, Any] | None:
     if error is None:
         return None
-    return {name: error.get(name, "") for name in ("code", "what", "why", "remedy")}
+    return shown(*(error.get(name, "") for name in ("code", "what", "why", "remedy")))
 
 
 def _refusal_json(event: e.CallRefused) -> dict[str, Any]:
