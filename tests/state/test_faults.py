@@ -113,7 +113,7 @@ async def test_a_commit_that_fails_fails_everybody_in_it_once(rig: Rig) -> None:
         if failing and moment == "before":
             raise OSError("the disk is gone")
 
-    options = StoreOptions(now=rig.now, sign=rig.keyring.sign, worker="one", crash=crash)
+    options = StoreOptions(now=rig.now, keys=rig.keyring, worker="one", crash=crash)
     store = SqliteStore(Path(rig.url.removeprefix("sqlite:///")), options)
     await store.open()
     leases = [await rig.held(store) for _ in range(3)]
@@ -239,7 +239,7 @@ async def test_a_burst_is_committed_in_few_transactions(rig: Rig) -> None:
 async def test_a_slow_disk_does_not_hold_up_the_loop(rig: Rig) -> None:
     """Commits that take long are made in the other thread, also when there is only one."""
     options = StoreOptions(
-        now=rig.now, sign=rig.keyring.sign, worker="slow", crash=lambda _: time.sleep(0.01)
+        now=rig.now, keys=rig.keyring, worker="slow", crash=lambda _: time.sleep(0.01)
     )
     store = SqliteStore(Path(rig.url.removeprefix("sqlite:///")), options)
     await store.open()

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
-from ..state.opening import place_of
+from ..orchestrator.clock import SystemClock
+from ..state.opening import place_of, ring_of
 from ..state.schema import upgrade as upgrade_file
+from ..state.sealing import Keyring
 from .options import Given, command
 
 
@@ -25,7 +27,11 @@ def upgrade(given: Given) -> None:
     """
     settings = given.settings
     place = place_of(settings.store)
-    before, after = upgrade_file(place) if isinstance(place, Path) else (0, 0)
+
+    def keys() -> Keyring:
+        return ring_of(settings.store, SystemClock().now)
+
+    before, after = upgrade_file(place, keys) if isinstance(place, Path) else (0, 0)
     if given.output.json:
         given.output.document({"store": settings.shown("store"), "before": before, "after": after})
     elif not isinstance(place, Path):

@@ -60,7 +60,7 @@ def list_runs(
         async with open_store(given.settings) as opened:
             if before is not None:
                 await opened.run(before)
-            return [(row, await _key_view(opened, row)) for row in await opened.store.runs(wanted)]
+            return [(row, row.key) for row in await opened.store.runs(wanted)]
 
     rows = go(read())
     if given.output.json:
@@ -88,14 +88,6 @@ def list_runs(
     if len(rows) == limit:
         more = ["runs", "list", "--before", rows[-1][0].id, *store_words(given.settings)]
         given.output.say(f"There may be more: {ours(*more)}", "dim")
-
-
-async def _key_view(opened: Opened, row: RunRow) -> str | None:
-    """The key as a view shows it: one that holds a customer's address is not for a list."""
-    if row.key is None:
-        return None
-    first = await opened.store.events(row.id, 0, 1)
-    return loads(first[0].view).get("key") if first else None
 
 
 def _note(row: RunRow) -> str:

@@ -191,7 +191,11 @@ class Runtime:
     async def until_idle(self) -> None:
         """Drives all that is due, also what a dead process left, then returns."""
         if self._worker is None:
-            raise UsageError("this runtime was opened with drive=False")
+            raise UsageError(
+                "this runtime was opened with drive=False",
+                why="it has no worker that could drive runs",
+                remedy="Open it without drive=False, or let `surefoot work` drive them.",
+            )
         await self._worker.until_idle()
 
     # ── runs ──
@@ -237,7 +241,11 @@ class Runtime:
                 errors=lines,
             ) from error
         except ValueError as error:
-            raise InvalidInput(f"the input does not fit {self.workflow.name}", why=str(error)) from error
+            raise InvalidInput(
+                f"the input does not fit {self.workflow.name}",
+                why=str(error),
+                remedy="Give what the input's type asks for.",
+            ) from error
 
     async def _submit(
         self, run: str, sealer: Sealer, events: Sequence[e.Event], raw: Raw, key: str | None, now: int
@@ -262,6 +270,7 @@ class Runtime:
             summary="{}",
             at=now,
             lease=take,
+            key_view=None if key is None else loads(records[0].view).get("key"),
         )
         if take and self._worker is not None:
             self._worker.expected += 1
@@ -280,6 +289,7 @@ class Runtime:
             if not submitted.same_input:
                 raise KeyConflict(
                     f"the key {new.key!r} belongs to {submitted.run}, which has another input",
+                    why="a key stands for one input: the same one again is the same run",
                     remedy="Use a key of its own for each input.",
                 )
         elif submitted.lease is not None and worker is not None:
@@ -354,7 +364,11 @@ class Runtime:
     async def _row(self, run: str) -> RunRow:
         row = await self._store.run(run)
         if row is None:
-            raise RunNotFound(f"there is no run {run!r} in {self._url}", remedy="See `surefoot runs list`.")
+            raise RunNotFound(
+                f"there is no run {run!r} in {self._url}",
+                why="the id is misspelt, or the run lives in another store",
+                remedy="See `surefoot runs list`.",
+            )
         return row
 
     # ── saying something to a run ──
@@ -390,7 +404,9 @@ class Runtime:
         state, plan = await self.state(run), self.workflow.plan
         if start_from not in plan.steps:
             raise UsageError(
-                f"{self.workflow.name} has no step {start_from!r}", why=f"it has {list(plan.steps)}"
+                f"{self.workflow.name} has no step {start_from!r}",
+                why=f"it has {list(plan.steps)}",
+                remedy="Name one of these.",
             )
         assert state.submitted is not None
         again = {start_from}

@@ -27,10 +27,11 @@ def event_hash(
     return sha256(b"".join((before, frame, kind, run, view, sealed))).digest()
 
 
-def head_message(run: str, seq: int, head: bytes, *, pruned: bool = False) -> bytes:
+def head_message(run: str, seq: int, head: bytes, *, pruned: bool = False, forgotten: bool = False) -> bytes:
     """What is signed for a run whose chain ends at `seq` with `head`.
 
-    A pruned journal is signed as such: otherwise deleting one and calling it pruned would not show.
+    A pruned journal is signed as such: otherwise deleting one and calling it pruned would not show. The
+    journal of a forgotten run says itself that it was; a pruned one cannot, so that is signed as well.
     """
-    tag = b"pruned" if pruned else b"head"
+    tag = (b"pruned,forgotten" if forgotten else b"pruned") if pruned else b"head"
     return b"%s|%d|%s|%s" % (tag, seq, head, run.encode())

@@ -16,7 +16,7 @@ from .faults import explain, is_busy
 from .growth import Growth
 from .schema import PATIENCE
 from .store import StoreOptions
-from .transaction import Duty, Kind, Pending, Transaction
+from .transaction import Duty, Kind, Pending, RingMoved, Transaction
 
 
 class Locked(Exception):
@@ -99,6 +99,12 @@ class Committer:
                 connection.execute("COMMIT")
                 if counted and crash is not None:
                     crash("after")
+            except RingMoved as moved:
+                connection.rollback()
+                self._options.keys.heed(moved.generation, moved.retired)
+                for pending in batch:
+                    pending.error = pending.outcome = None
+                continue
             except BaseException:
                 connection.rollback()
                 raise

@@ -46,6 +46,7 @@ class CrashPoint:
         if match is None:
             raise UsageError(
                 f"SUREFOOT_CRASH_AT={text} is not understood",
+                why="it is neither a number of a commit nor one with .before",
                 remedy="Give the number of a commit, such as 3 (right after it) or 3.before.",
             )
         return cls(int(match[1]), "before" if match[2] else "after")

@@ -11,10 +11,11 @@ import platform
 from functools import partial
 from typing import Any
 
-from ..errors import ItemClosed, ItemNotFound, RunNotFound
+from ..errors import ItemClosed, ItemNotFound, KeyUnavailable, RunNotFound
 from .chain import head_message
 from .locks import Locks
 from .queries import load
+from .sealing import Keyring
 from .store import Claimed, Lease, Pruned
 from .transaction import Duty, Transaction
 
@@ -30,8 +31,9 @@ FEW = 20
 class LeaseDuties:
     """The duties of one worker; it remembers whether the worker is registered."""
 
-    def __init__(self, worker: str, locks: Locks) -> None:
+    def __init__(self, worker: str, locks: Locks, keys: Keyring) -> None:
         self._worker = worker
+        self._keys = keys
         self._locks = locks
         self._registered = False
         self._host = platform.node()
@@ -50,7 +52,7 @@ class LeaseDuties:
             return
         self._locks.hold(self._worker)
         now = transaction.now
-        row = (self._worker, self._host, os.getpid(), now, until or now + FIRST_LEASE)
+        row = (self._worker, self._host, os.getpid(), now, until or now + FIRST_LEASE, self._keys.current)
         transaction.connection.execute(_SQL["register"], row)
         self._free(transaction, self._worker)
         transaction.connection.execute(_SQL["end_doubts"], (self._worker,))
@@ -64,7 +66,8 @@ class LeaseDuties:
             if not self._registered:
                 self.register(transaction, until)
                 return
-            row = (self._worker, self._host, os.getpid(), transaction.now, until)
+            transaction.check_ring()  # so that a key can be retired though a worker has nothing to write
+            row = (self._worker, self._host, os.getpid(), transaction.now, until, self._keys.current)
             transaction.connection.execute(_SQL["beat"], row)
 
         return Duty(beat, counts=False)
@@ -72,7 +75,7 @@ class LeaseDuties:
     def claim(self, limit: int, run: str | None, workflow: str | None, most: int | None) -> Duty:
         def claim(transaction: Transaction) -> list[Claimed]:
             self.register(transaction)
-            self._reap(transaction)
+            self.reap(transaction)
             asked: dict[str, Any] = {"now": transaction.now, "limit": limit, "run": run, "workflow": workflow}
             asked["most"] = most
             name = "due_runs" if run is None else "due_run"
@@ -100,7 +103,7 @@ class LeaseDuties:
         self._registered = False
         self._locks.release(remove=True)
 
-    def _reap(self, transaction: Transaction) -> None:
+    def reap(self, transaction: Transaction) -> None:
         """Frees the runs of workers that are proved dead, or whose lease has lapsed."""
         (text,) = transaction.connection.execute(_SQL["other_workers"], (self._worker,)).fetchone()
         for worker, until in json.loads(text):
@@ -153,7 +156,9 @@ def post(run: str, kind: str, body: str, sealed: bytes | None) -> Duty:
         found = transaction.connection.execute(_SQL["run_to_tell"], (run,)).fetchone()
         if found is None:
             raise _no_run(run)
-        row, owner = found
+        row, owner, forgotten = found
+        if forgotten is not None:
+            raise _forgotten(run)
         _tell(transaction, row, run, owner, kind, body, sealed)
 
     return Duty(put)
@@ -165,7 +170,9 @@ def decide(item: str, decision: str, by: str, body: str, sealed: bytes | None) -
         found = connection.execute(_SQL["item_to_decide"], (item,)).fetchone()
         if found is None:
             raise ItemNotFound(
-                f"there is no inbox item {item}", remedy="List the open ones with `surefoot inbox list`."
+                f"there is no inbox item {item}",
+                why="the id is misspelt, or the item lives in another store",
+                remedy="List the open ones with `surefoot inbox list`.",
             )
         row, run, owner, status, expires, decided_by = found
         if status == "decided":
@@ -208,17 +215,30 @@ def prune(before: int, limit: int) -> Duty:
         found = json.loads(text)
         if not found:
             return Pruned(0, 0)
+        transaction.check_ring()
         rows = json.dumps([row for row, *_ in found])
         events = connection.execute(_SQL["prune_events"], (rows,)).rowcount
         connection.execute(_SQL["prune_items"], (rows,))
         connection.execute(_SQL["prune_doubts"], (rows,))
-        for row, run, seq, head in found:
-            message = head_message(run, seq, bytes.fromhex(head), pruned=True)
-            connection.execute(_SQL["mark_pruned"], (transaction.options.sign(message), row))
+        for row, run, seq, head, forgotten in found:
+            message = head_message(run, seq, bytes.fromhex(head), pruned=True, forgotten=bool(forgotten))
+            connection.execute(_SQL["mark_pruned"], (transaction.options.keys.sign(message), row))
         return Pruned(len(found), events)
 
     return Duty(cut, long=True)
 
 
+def _forgotten(run: str) -> KeyUnavailable:
+    return KeyUnavailable(
+        f"the run {run} was forgotten",
+        why="its exact values are gone, so nothing can go on with it",
+        remedy="Start a new run, with a key of its own.",
+    )
+
+
 def _no_run(run: str) -> RunNotFound:
-    return RunNotFound(f"there is no run {run}", remedy="List the runs with `surefoot runs list`.")
+    return RunNotFound(
+        f"there is no run {run}",
+        why="the id is misspelt, or the run lives in another store",
+        remedy="List the runs with `surefoot runs list`.",
+    )

@@ -50,7 +50,12 @@ def explain(error: sqlite3.Error, where: str) -> StoreError:
     code = getattr(error, "sqlite_errorcode", 0)
     meaning = _MEANING.get(code & 0xFF)
     if meaning is None:
-        return StoreError(f"the store {where} refused a statement", why=str(error), sqlite=code)
+        return StoreError(
+            f"the store {where} refused a statement",
+            why=str(error),
+            remedy="Run `surefoot doctor`; if it comes again, keep a copy of the store and report this.",
+            sqlite=code,
+        )
     why, remedy = meaning
     return StoreUnavailable(
         f"the store {where} cannot be used", why=f"{why} ({error})", remedy=remedy, sqlite=code

@@ -22,7 +22,7 @@ _SQL = load("journal")
 _EVENTS = Shaped(_SQL["append_events"], 8)
 _MOVE = Shaped(_SQL["move_heads"], 8)
 _CHANGE = Shaped(_SQL["change_runs"], 14)
-_SUBMIT = Shaped(_SQL["submit_runs"], 18)
+_SUBMIT = Shaped(_SQL["submit_runs"], 19)
 
 
 class Tail:
@@ -125,7 +125,7 @@ class Growth:
 
     def _move_heads(self) -> set[Pending]:
         transaction = self._transaction
-        sign = transaction.options.sign
+        sign, generation = transaction.options.keys.sign, transaction.options.keys.generation
         moved: list[Any] = []
         changed: list[Any] = []
         changes = 0
@@ -151,9 +151,9 @@ class Growth:
                 changed += (change.release, change.due)
         worker = transaction.options.worker
         connection = transaction.connection
-        if moved and _MOVE.execute(connection, moved, worker) != len(self._tails) - changes:
+        if moved and _MOVE.execute(connection, moved, worker, generation) != len(self._tails) - changes:
             return self._find_stale()
-        if changed and _CHANGE.execute(connection, changed, worker) != changes:
+        if changed and _CHANGE.execute(connection, changed, worker, generation) != changes:
             return self._find_stale()
         return set()
 
@@ -161,13 +161,16 @@ class Growth:
         transaction = self._transaction
         transaction.connection.execute("ROLLBACK")
         transaction.connection.execute("BEGIN")
+        transaction.check_ring()
         places = [[row, tail.lease.epoch, tail.lease.seq] for row, tail in self._tails.items()]
         asked = (transaction.options.worker, json.dumps(places))
         held = {row for (row,) in transaction.connection.execute(_SQL["fence"], asked).fetchall()}
         stale = [p for row, tail in self._tails.items() if row not in held for p in tail.pendings]
         if not stale:
             raise StoreError(
-                "the fence refused a transaction in which every lease is held", why="this is a bug"
+                "the fence refused a transaction in which every lease is held",
+                why="this is a bug",
+                remedy="Report it; the runs go on when they are driven again (`surefoot work`).",
             )
         return self._stale(stale)
 
@@ -181,6 +184,7 @@ class Growth:
     def _write_submits(self) -> None:
         transaction = self._transaction
         connection, options = transaction.connection, transaction.options
+        keys = options.keys
         (last,) = connection.execute(_SQL["last_row"]).fetchone()
         runs: list[Any] = []
         tails: list[Tail] = []
@@ -195,8 +199,9 @@ class Growth:
             events.append(self._events)
             tails.append(tail)
             tail.lease.seq, tail.lease.head = tail.seq, tail.head
-            signature = options.sign(head_message(new.id, tail.seq, tail.head))
-            runs += (row, new.id, new.workflow, new.version, new.fingerprint, new.key, new.input_digest)
+            signature = keys.sign(head_message(new.id, tail.seq, tail.head))
+            key = None if new.key is None else keys.key_digest(new.workflow, new.key)
+            runs += (row, new.id, new.workflow, new.version, new.fingerprint, key, new.input_digest)
             runs += (
                 new.at,
                 tail.at,
@@ -204,9 +209,14 @@ class Growth:
                 tail.lease.epoch,
                 tail.lease.epoch,
             )
-            runs += (None if new.lease else new.at, tail.seq, tail.head, signature, new.summary, new.data_key)
+            # Made before this transaction began: the ring may have moved on since.
+            data_key = keys.rewrap(new.data_key) or new.data_key
+            runs += (None if new.lease else new.at, tail.seq, tail.head, signature, new.summary, data_key)
+            runs.append(new.key_view)
         self._events = grown
-        inserted = _SUBMIT.execute(connection, runs) == len(tails)
+        inserted = _SUBMIT.execute(connection, runs, keys.generation) == len(tails)
+        if not inserted:
+            transaction.check_ring()
         rows = (
             set()
             if inserted
@@ -224,13 +234,18 @@ class Growth:
     def _not_created(self, pending: Pending, new: NewRun) -> None:
         found = None
         if new.key is not None:
-            asked = (new.workflow, new.key)
+            asked = (new.workflow, self._transaction.options.keys.key_digest(new.workflow, new.key))
             found = self._transaction.connection.execute(_SQL["same_key"], asked).fetchone()
         if found is None:
-            pending.error = StoreError(f"the run {new.id} exists already")
+            pending.error = StoreError(
+                f"the run {new.id} exists already",
+                why="its id was given out twice",
+                remedy="Start it again: it gets another id.",
+            )
         else:
-            run, digest = found
-            same = digest == new.input_digest
+            run, digest, forgotten = found
+            # What the input of a forgotten run was, nobody knows any more: its key stands for it.
+            same = bool(forgotten) or digest == new.input_digest
             pending.outcome = Submitted(run, created=False, same_input=same, lease=None)
 
 

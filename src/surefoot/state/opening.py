@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 
 from ..errors import KeyUnavailable, UsageError
 from .schema import holds_runs
-from .sealing import Keyring
+from .sealing import Keyring, iso_time
 from .sqlite import SqliteStore
 from .store import Store, StoreOptions
 
@@ -41,14 +41,23 @@ def make_store(
     ring = keyring or Keyring.from_env(os.environ)
     if ring is None:
         if isinstance(place, Path):
-            ring = _ring_beside(place)
+            ring = _ring_beside(place, now)
         else:
             ring = _rings.get(place) or _rings.setdefault(place, Keyring.generate())
-    options = StoreOptions(now=now, sign=ring.sign, worker=worker, crash=crash)
+    options = StoreOptions(now=now, keys=ring, worker=worker, crash=crash)
     return SqliteStore(place, options), ring
 
 
-def _ring_beside(place: Path) -> Keyring:
+def ring_of(url: str, now: Callable[[], int]) -> Keyring:
+    """The ring that a store's keys hang on. Raises UsageError, KeyUnavailable, StoreUnavailable."""
+    place = place_of(url)
+    ring = Keyring.from_env(os.environ)
+    if ring is None:
+        ring = _ring_beside(place, now) if isinstance(place, Path) else _rings[place]
+    return ring
+
+
+def _ring_beside(place: Path, now: Callable[[], int]) -> Keyring:
     """A new ring for a new store only: beside runs that it cannot open, it would hide that theirs is lost."""
     path = place.with_name("keys.json")
     # Looked for twice: another process may be making both at this moment, the ring first.
@@ -58,7 +67,7 @@ def _ring_beside(place: Path) -> Keyring:
             why="the store holds runs whose sealed values nothing else opens",
             remedy="Restore it, or set SUREFOOT_MASTER_KEY as it was when the runs were made.",
         )
-    return Keyring.load_or_create(path)
+    return Keyring.load_or_create(path, created=iso_time(now()))
 
 
 def place_of(url: str) -> Path | str:

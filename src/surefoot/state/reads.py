@@ -11,16 +11,20 @@ from collections.abc import Iterable
 from sqlite3 import Connection
 from typing import Any, get_args
 
+from .forgetting import Trace
 from .queries import load
 from .store import (
     DayRow,
     ItemRow,
     ItemStatus,
+    KeyUse,
     Mail,
+    RingRow,
     RunFilter,
     RunRow,
     Status,
     StoredEvent,
+    Stray,
     WorkerRow,
 )
 
@@ -143,6 +147,31 @@ class Reader:
         nanousd, tokens = self._one(_SQL["day"], workflow, day) or (0, 0)
         return DayRow(workflow, day, nanousd, tokens)
 
+    def days(self) -> list[DayRow]:
+        return [DayRow(*row) for row in self._all(_SQL["days"])]
+
+    def ring(self) -> RingRow:
+        generation, current, retired = self._one(_SQL["ring"])
+        return RingRow(generation, current, tuple(json.loads(retired)))
+
+    def definitions(self) -> list[tuple[str, str]]:
+        return self._all(_SQL["definitions"])
+
+    def strays(self) -> list[Stray]:
+        return [Stray(*row) for row in self._all(_SQL["strays"])]
+
+    def traces(self) -> list[Trace]:
+        return [Trace(*row) for row in self._all(_SQL["traces"])]
+
+    def key_uses(self, now: int) -> list[KeyUse]:
+        runs = dict(self._all(_SQL["key_uses"]))
+        workers: dict[str, list[str]] = {}
+        for worker, master, until in self._all(_SQL["worker_keys"]):
+            if master and until > now:
+                workers.setdefault(master, []).append(worker)
+        keys = sorted(runs.keys() | workers.keys())
+        return [KeyUse(key, runs.get(key, 0), tuple(workers.get(key, ()))) for key in keys]
+
     def definition(self, fingerprint: str) -> str | None:
         row = self._one(_SQL["definition"], fingerprint)
         return None if row is None else str(row[0])
@@ -152,8 +181,8 @@ class Reader:
 
 
 def _run_row(row: tuple[Any, ...]) -> RunRow:
-    *start, summary, data_key, pruned, mail = row
-    values = [*start, json.loads(summary), data_key, mail, bool(pruned)]
+    *start, summary, data_key, pruned, mail, forgotten, key, digest, ended = row
+    values = [*start, json.loads(summary), data_key, mail, bool(pruned), forgotten, key, digest, ended]
     return RunRow(*values)
 
 

@@ -6,15 +6,18 @@ two processes open it at once; one of a newer schema is refused.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import StoreUnavailable, StoreVersion
 from .faults import explain, is_busy
 from .queries import FOLDER
+from .sealing import Keyring
 
 APPLICATION = 0x53464F54  # "SFOT": marks the file as ours
 OLDEST_SQLITE = (3, 38)
@@ -22,6 +25,9 @@ OLDEST_SQLITE = (3, 38)
 
 PATIENCE = 10.0
 """Seconds that a connection waits for another process's lock."""
+
+KEYS_AS_DIGESTS = 2
+"""The migration after which idempotency keys are digests."""
 
 
 def migrations() -> dict[int, str]:
@@ -45,8 +51,14 @@ def connect(database: str, *, uri: bool = False) -> sqlite3.Connection:
     )
 
 
-def prepare(connection: sqlite3.Connection, where: str, *, memory: bool = False) -> None:
-    """Settings and schema. Raises StoreVersion, StoreUnavailable."""
+Keys = Callable[[], Keyring]
+
+
+def prepare(
+    connection: sqlite3.Connection, where: str, *, memory: bool = False, keys: Keys | None = None
+) -> None:
+    """Settings and schema; `keys` is asked where a migration needs the key ring. Raises StoreVersion,
+    StoreUnavailable, KeyUnavailable."""
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         raise StoreUnavailable(
             f"the store {where} cannot be used",
@@ -62,7 +74,9 @@ def prepare(connection: sqlite3.Connection, where: str, *, memory: bool = False)
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA journal_size_limit = 67108864")
         connection.execute("PRAGMA temp_store = MEMORY")
-        _migrate(connection, where)
+        # What is deleted is overwritten, in the file too: forgetting relies on it (decision 0034).
+        connection.execute("PRAGMA secure_delete = ON")
+        _migrate(connection, where, keys)
         connection.execute("PRAGMA busy_timeout = 0")
     except sqlite3.Error as error:
         raise explain(error, where) from error
@@ -92,7 +106,7 @@ def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _migrate(connection: sqlite3.Connection, where: str) -> None:
+def _migrate(connection: sqlite3.Connection, where: str, keys: Keys | None) -> None:
     known = migrations()
     if _version(connection) == max(known) and _application(connection) == APPLICATION:
         return
@@ -116,12 +130,38 @@ def _migrate(connection: sqlite3.Connection, where: str) -> None:
         for number, text in known.items():
             if number > version:
                 _script(connection, text)
+                if number == KEYS_AS_DIGESTS:
+                    _digest_keys(connection, where, keys)
         connection.execute(f"PRAGMA user_version = {max(known)}")
         connection.execute(f"PRAGMA application_id = {APPLICATION}")
         connection.execute("COMMIT")
     except BaseException:
         connection.rollback()
         raise
+
+
+def _digest_keys(connection: sqlite3.Connection, where: str, keys: Keys | None) -> None:
+    """The idempotency keys of older stores lay in clear: digests take their place, and lists show the view
+    that the journal has of them."""
+    asked = (
+        "SELECT r.row, r.workflow, r.key, (SELECT e.view FROM events AS e WHERE e.run = r.row AND e.seq = 1) "
+        "FROM runs AS r WHERE r.key IS NOT NULL"
+    )
+    found = connection.execute(asked).fetchall()
+    if not found:
+        return
+    if keys is None:
+        raise StoreUnavailable(
+            f"the store {where} cannot be upgraded",
+            why="its idempotency keys are to be hidden, and the key ring for that is not at hand",
+            remedy="Put keys.json beside it, or set SUREFOOT_MASTER_KEY.",
+        )
+    ring = keys()
+    changed = []
+    for row, workflow, key, view in found:
+        shown = json.loads(view).get("key") if view else None
+        changed.append((ring.key_digest(workflow, key), shown, row))
+    connection.executemany("UPDATE runs SET key = ?, key_view = ? WHERE row = ?", changed)
 
 
 def _application(connection: sqlite3.Connection) -> int:
@@ -185,13 +225,13 @@ def holds_runs(path: Path) -> bool:
         connection.close()
 
 
-def upgrade(path: Path) -> tuple[int, int]:
+def upgrade(path: Path, keys: Keys | None = None) -> tuple[int, int]:
     """Makes or upgrades the file; returns its schema before and after."""
     before = schema_version(path) or 0
     make_file(path)
     connection = connect(str(path))
     try:
-        prepare(connection, f"sqlite:///{path}")
+        prepare(connection, f"sqlite:///{path}", keys=keys)
         return before, _version(connection)
     finally:
         connection.close()

@@ -6,12 +6,13 @@ same SQL on a database that lives as long as a store of its name is open (decisi
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 
 from ..errors import StoreError
-from . import duties
+from . import duties, forgetting, keyduties
 from .commit import Committer
 from .faults import Explained
 from .locks import FileLocks, LocalLocks, Locks
@@ -23,19 +24,27 @@ from .store import (
     DayRow,
     ItemRow,
     ItemStatus,
+    KeyUse,
     Mail,
     NewRun,
     Pruned,
+    Record,
+    Rekeyed,
+    RingRow,
     RunFilter,
     RunRow,
     Status,
     StoredEvent,
     StoreOptions,
+    Stray,
     Submitted,
     WorkerRow,
 )
 from .transaction import Duty, Transaction
 from .writer import Writer
+
+REKEY_AT_ONCE = 200
+"""Runs that one transaction wraps and signs under another key."""
 
 PRUNE_AT_ONCE = 100
 """Runs whose journals one transaction deletes, so that no worker waits long for its turn."""
@@ -62,7 +71,7 @@ class SqliteStore:
         else:
             locks = FileLocks(place.with_name(place.name + "-workers"))
         self._locks = locks
-        self._duties = duties.LeaseDuties(options.worker, locks)
+        self._duties = duties.LeaseDuties(options.worker, locks, options.keys)
 
     # ── opening ──
 
@@ -88,14 +97,23 @@ class SqliteStore:
             # connections of this process.
             self._connection = connect(f"file:/surefoot-{self._place}?vfs=memdb", uri=True)
             prepare(self._connection, self.url, memory=True)
+            self._hear_of_ring()
             self._reading = self._connection
             return
         make_file(self._place)
         self._connection = connect(str(self._place))
-        prepare(self._connection, self.url)
+        prepare(self._connection, self.url, keys=lambda: self._options.keys)
+        self._hear_of_ring()
         self._reading = connect(str(self._place))
         self._reading.execute(f"PRAGMA busy_timeout = {int(PATIENCE * 1000)}")
         self._reading.execute("PRAGMA query_only = ON")
+
+    def _hear_of_ring(self) -> None:
+        """The ring was read before the store was opened: it may have moved on since."""
+        assert self._connection is not None
+        row = Reader(self._connection).ring()
+        if row.generation != self._options.keys.generation:
+            self._options.keys.heed(row.generation, row.retired)
 
     def _disconnect(self) -> None:
         for connection in {self._connection, self._reading}:
@@ -123,7 +141,11 @@ class SqliteStore:
 
     def _open_parts(self) -> tuple[Writer, Reader, Committer]:
         if self._parts is None:
-            raise StoreError(f"the store {self.url} is not open", remedy="Call `await store.open()` first.")
+            raise StoreError(
+                f"the store {self.url} is not open",
+                why="it was used before it was opened, or after it was closed",
+                remedy="Call `await store.open()` first.",
+            )
         return self._parts
 
     # ── growing a journal ──
@@ -212,7 +234,7 @@ class SqliteStore:
 
     async def find_key(self, workflow: str, key: str) -> RunRow | None:
         with self._explained:
-            return self._reader.find_key(workflow, key)
+            return self._reader.find_key(workflow, self._options.keys.key_digest(workflow, key))
 
     async def runs(self, wanted: RunFilter) -> list[RunRow]:
         with self._explained:
@@ -258,6 +280,65 @@ class SqliteStore:
             while await self._writer.put(Duty(_give_back_pages, counts=False, long=True)):
                 pass
         return Pruned(runs, events)
+
+    # ── forgetting and telling ──
+
+    async def note(self, run: str, record: Record, taken: Sequence[int] = ()) -> bool:
+        noted: bool = await self._writer.put(forgetting.note(self._duties, run, record, taken))
+        return noted
+
+    async def forget(self, run: str, record: Record) -> bool:
+        forgot: bool = await self._writer.put(forgetting.forget(self._duties, run, record))
+        return forgot
+
+    async def prove_forgotten(self, patience: float) -> int:
+        with self._explained:
+            traces = self._reader.traces()
+        if not traces:
+            return 0
+        if isinstance(self._place, Path):
+            await asyncio.to_thread(forgetting.prove, self._place, traces, patience)
+        await self._writer.put(forgetting.mark_proved(traces))
+        if isinstance(self._place, Path):
+            await asyncio.to_thread(forgetting.cut_log, self._place, patience)
+        return len(traces)
+
+    # ── keys ──
+
+    async def ring(self) -> RingRow:
+        with self._explained:
+            return self._reader.ring()
+
+    async def announce_key(self) -> int:
+        generation: int = await self._writer.put(keyduties.announce())
+        return generation
+
+    async def rekey(self, after: int) -> Rekeyed:
+        rekeyed: Rekeyed = await self._writer.put(keyduties.rekey(after, REKEY_AT_ONCE))
+        return rekeyed
+
+    async def retire_key(self, key: str) -> None:
+        await self._writer.put(keyduties.retire(key))
+        if isinstance(self._place, Path):
+            await asyncio.to_thread(forgetting.cut_log, self._place, PATIENCE)
+
+    async def key_uses(self) -> list[KeyUse]:
+        with self._explained:
+            return self._reader.key_uses(self._options.now())
+
+    # ── for the audit ──
+
+    async def strays(self) -> list[Stray]:
+        with self._explained:
+            return self._reader.strays()
+
+    async def days(self) -> list[DayRow]:
+        with self._explained:
+            return self._reader.days()
+
+    async def definitions(self) -> list[tuple[str, str]]:
+        with self._explained:
+            return self._reader.definitions()
 
 
 def _give_back_pages(transaction: Transaction) -> bool:

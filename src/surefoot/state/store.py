@@ -21,6 +21,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from .sealing import Keyring
+
 Status = Literal["queued", "running", "waiting", "succeeded", "failed", "cancelled"]
 ItemKind = Literal["approval", "review", "unknown"]
 ItemStatus = Literal["open", "decided", "expired", "closed"]
@@ -74,7 +76,8 @@ class Lease:
 class NewRun:
     """`key` is unique per workflow; `input_digest` tells whether the same key came with the same input.
 
-    With `lease=True` the run is born held by this store's worker, which saves the claim.
+    With `lease=True` the run is born held by this store's worker, which saves the claim. The store keeps a
+    keyed digest of `key`, and `key_view`, its redacted view, for lists.
     """
 
     id: str
@@ -88,6 +91,7 @@ class NewRun:
     summary: str
     at: int
     lease: bool = False
+    key_view: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +200,7 @@ class RunRow:
     version: str
     fingerprint: str
     key: str | None
+    """Its redacted view."""
     status: Status
     created: int
     updated: int
@@ -212,6 +217,11 @@ class RunRow:
     """How many messages wait in its mailbox."""
     pruned: bool = False
     """Whether its journal was deleted because it is old; the row tells how it ended."""
+    forgotten: int | None = None
+    """When its data key was deleted: the exact values are gone, the views stay."""
+    key_digest: str | None = None
+    input_digest: str = ""
+    ended: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +247,8 @@ class WorkerRow:
     started: int
     until: int
     runs: int
+    master: str | None = None
+    """The id of the master key that it signs with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +273,44 @@ class RunFilter:
 class Pruned:
     runs: int
     events: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUse:
+    """What hangs on one master key, by its id in hex: data keys wrapped and heads signed under it, and living
+    workers that sign with it."""
+
+    key: str
+    runs: int
+    workers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RingRow:
+    """What a store knows of its key ring. `current` is empty until keys are rotated for the first time."""
+
+    generation: int
+    current: str
+    retired: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rekeyed:
+    """One batch: `last` is where the next one begins, None at the end; `refused` are runs that were left as
+    they are, because their signature or their data key is not as it was written."""
+
+    last: int | None
+    changed: int
+    refused: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """A row that names a run that is not there: `row` is the run's number, `id` is the row's own."""
+
+    table: str
+    id: str
+    row: int
 
 
 class Store(Protocol):
@@ -368,13 +418,58 @@ class Store(Protocol):
         repeated key still finds how its run ended."""
         ...
 
+    # ── forgetting and telling ──
+    async def note(self, run: str, record: Record, taken: Sequence[int] = ()) -> bool:
+        """Appends one event to the journal of a run that nobody holds, as a claim, an append and a release in
+        one transaction would, and takes the mail of these ids. False where somebody holds it."""
+        ...
+
+    async def forget(self, run: str, record: Record) -> bool:
+        """Deletes the data key, the mail, the input's digest and the view of the key of an ended run, and
+        appends `record`; its keyed digest stays, so that a repeated key does not run the work again. False
+        where it was forgotten before. Raises RunNotFound, RunNotFinished (not ended, or held)."""
+        ...
+
+    async def prove_forgotten(self, patience: float) -> int:
+        """Sees that no file of the store holds any deleted key any more: returns how many runs it has proved
+        this of. Raises StoreUnavailable where readers hold it up for longer than `patience` seconds."""
+        ...
+
+    # ── keys ──
+    async def ring(self) -> RingRow: ...
+
+    async def announce_key(self) -> int:
+        """Tells every process that the ring has moved on to this one's current key. Returns the
+        generation."""
+        ...
+
+    async def rekey(self, after: int) -> Rekeyed:
+        """One batch of runs, from number `after` on: data keys wrapped, and heads signed, under the current
+        key. What is not as it was signed is left alone: signing it anew would hide that."""
+        ...
+
+    async def retire_key(self, key: str) -> None:
+        """Nobody signs with it from now on. Raises KeyUnavailable while anything hangs on it."""
+        ...
+
+    async def key_uses(self) -> list[KeyUse]: ...
+
+    # ── for the audit ──
+    async def strays(self) -> list[Stray]: ...
+
+    async def days(self) -> list[DayRow]: ...
+
+    async def definitions(self) -> list[tuple[str, str]]:
+        """(fingerprint, definition)."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class StoreOptions:
     """What a store is handed: it reads no clock, no environment and no key file by itself."""
 
     now: Callable[[], int]
-    sign: Callable[[bytes], bytes]
+    keys: Keyring
     worker: str
     crash: Callable[[Literal["before", "after"]], None] | None = None
     """Called around every durable commit (heartbeats excepted); kills the process at a crash point."""

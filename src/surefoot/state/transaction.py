@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from asyncio import Future
 from collections.abc import Callable
@@ -53,6 +54,16 @@ class Pending:
         return self.what
 
 
+class RingMoved(Exception):
+    """The store's key ring is of another generation than this process knows: it reads its keys again, and the
+    transaction is begun anew."""
+
+    def __init__(self, generation: int, retired: list[str]) -> None:
+        super().__init__(generation)
+        self.generation = generation
+        self.retired = retired
+
+
 class Transaction:
     """What the parts of one transaction share. `now` is its clock, read once the write lock is held."""
 
@@ -69,6 +80,12 @@ class Transaction:
         """Called once it is on disk."""
         self._kinds = kinds
         self.new_kinds: dict[str, Kind] = {}
+
+    def check_ring(self) -> None:
+        """Before a duty signs. Appends and submits have it in their own statements. Raises RingMoved."""
+        generation, retired = self.connection.execute(_JOURNAL["generation"]).fetchone()
+        if generation != self.options.keys.generation:
+            raise RingMoved(generation, json.loads(retired))
 
     def kind(self, name: str) -> Kind:
         return self._kinds.get(name) or self.new_kinds.get(name) or self._look_up(name)

@@ -59,11 +59,19 @@ class Scales:
     def _weigh_items(self, append: Append, row: int) -> SurefootError | None:
         for opening in append.opens:
             if opening.id in self._items:
-                return StoreError(f"the inbox item {opening.id} exists already")
+                return StoreError(
+                    f"the inbox item {opening.id} exists already",
+                    why="its id was given out twice",
+                    remedy="Drive the run again: the item gets another id.",
+                )
         for closing in append.closes:
             found = self._items.get(closing.id)
             if found is None or found[0] != row:
-                return ItemNotFound(f"there is no inbox item {closing.id} of this run")
+                return ItemNotFound(
+                    f"there is no inbox item {closing.id} of this run",
+                    why="it belongs to another run, or was never opened",
+                    remedy="`surefoot inbox list` shows the items that are open.",
+                )
             if found[1] == "decided":
                 by = found[2] or ""
                 return ItemClosed(f"the inbox item {closing.id} is closed", why=f"{by} has decided it", by=by)

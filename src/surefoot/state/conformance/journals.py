@@ -181,10 +181,12 @@ async def an_id_that_exists_is_refused_alone(rig: Rig) -> None:
 
 async def a_submitted_run_starts_queued(rig: Rig) -> None:
     store = await rig.store()
-    submitted = await store.submit(rig.new_run(key="k", summary='{"a":1}', data_key=b"\x00key"))
+    submitted = await store.submit(
+        rig.new_run(key="k", key_view="[k]", summary='{"a":1}', data_key=b"\x00key")
+    )
     row = await store.run(submitted.run)
     assert row is not None
-    assert (row.status, row.key, row.summary, row.data_key) == ("queued", "k", {"a": 1}, b"\x00key")
+    assert (row.status, row.key, row.summary, row.data_key) == ("queued", "[k]", {"a": 1}, b"\x00key")
     assert (row.created, row.due, row.owner, row.epoch, row.claims) == (rig.time, rig.time, None, 0, 0)
     assert await verify(store, rig.keyring, submitted.run) == []
 

@@ -5,13 +5,15 @@
 INSERT INTO events (run, seq, at, kind, version, view, sealed, hash)
 SELECT * FROM (VALUES {values}) WHERE column1 IS NOT NULL
 
--- The fence: a row that is not held by this worker, at this epoch, at this end of the chain is not changed.
+-- The fence: a row that is not held by this worker, at this epoch, at this end of the chain is not changed; and none
+-- where the store's key ring has moved on from what this process knows of it (decision 0033).
 -- name: move_heads
 UPDATE runs SET
   seq = v.column4, head = v.column5, signature = v.column6, updated = v.column7,
   claims = CASE WHEN v.column8 THEN 0 ELSE claims END
 FROM (VALUES {values}) AS v
 WHERE runs.row = v.column1 AND runs.epoch = v.column2 AND runs.seq = v.column3 AND runs.owner = ?
+  AND (SELECT generation FROM ring) = ?
 
 -- A run that is queued again was given back in good order: that claim does not count.
 -- name: change_runs
@@ -38,6 +40,7 @@ UPDATE runs SET
   END
 FROM (VALUES {values}) AS v
 WHERE runs.row = v.column1 AND runs.epoch = v.column2 AND runs.seq = v.column3 AND runs.owner = ?
+  AND (SELECT generation FROM ring) = ?
 
 -- name: fence
 SELECT row FROM runs
@@ -49,15 +52,18 @@ SELECT coalesce(max(row), 0) FROM runs
 
 -- name: submit_runs
 INSERT INTO runs (row, id, workflow, version, fingerprint, key, input_digest, created, updated, owner, epoch, claims,
-                  due, seq, head, signature, summary, data_key, status)
-SELECT *, 'queued' FROM (VALUES {values}) WHERE column1 IS NOT NULL
+                  due, seq, head, signature, summary, data_key, key_view, status)
+SELECT *, 'queued' FROM (VALUES {values}) WHERE column1 IS NOT NULL AND (SELECT generation FROM ring) = ?
 ON CONFLICT DO NOTHING
 
 -- name: submitted
 SELECT row FROM runs WHERE row > ?
 
 -- name: same_key
-SELECT id, input_digest FROM runs WHERE workflow = ? AND key = ?
+SELECT id, input_digest, forgotten FROM runs WHERE workflow = ? AND key = ?
+
+-- name: generation
+SELECT generation, retired FROM ring
 
 -- name: kinds
 SELECT code, name FROM kinds

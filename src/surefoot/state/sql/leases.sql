@@ -1,13 +1,13 @@
 -- Statements about who holds what, and about saying something to a run.
 
 -- name: beat
-INSERT INTO workers (id, host, pid, started, until) VALUES (?, ?, ?, ?, ?)
-ON CONFLICT (id) DO UPDATE SET until = max(until, excluded.until)
+INSERT INTO workers (id, host, pid, started, until, master) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET until = max(until, excluded.until), master = excluded.master
 
 -- name: register
-INSERT INTO workers (id, host, pid, started, until) VALUES (?, ?, ?, ?, ?)
+INSERT INTO workers (id, host, pid, started, until, master) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET host = excluded.host, pid = excluded.pid, started = excluded.started,
-  until = excluded.until
+  until = excluded.until, master = excluded.master
 
 -- name: other_workers
 SELECT json_group_array(json_array(id, until)) FROM workers WHERE id <> ?
@@ -60,7 +60,7 @@ WHERE row IN (SELECT value FROM json_each(?))
 UPDATE runs SET claims = 0 WHERE id = ?
 
 -- name: run_to_tell
-SELECT row, owner FROM runs WHERE id = ?
+SELECT row, owner, forgotten FROM runs WHERE id = ?
 
 -- name: post
 INSERT INTO mail (run, kind, at, body, sealed) VALUES (?, ?, ?, ?, ?)
@@ -76,8 +76,8 @@ FROM items JOIN runs ON runs.row = items.run WHERE items.id = ?
 UPDATE items SET status = 'decided', decided = ?, decided_by = ?, decision = ? WHERE id = ? AND status = 'open'
 
 -- name: prunable
-SELECT json_group_array(json_array(row, id, seq, hex(head)))
-FROM (SELECT row, id, seq, head FROM runs
+SELECT json_group_array(json_array(row, id, seq, hex(head), forgotten))
+FROM (SELECT row, id, seq, head, forgotten FROM runs
       WHERE ended IS NOT NULL AND pruned = 0 AND ended < :before AND owner IS NULL
         AND NOT EXISTS (SELECT 1 FROM mail WHERE mail.run = runs.row)
       ORDER BY ended LIMIT :limit)

@@ -27,8 +27,9 @@ WHERE runs.id = ? AND e.seq > ? ORDER BY e.seq LIMIT ?
 
 -- {where} and {order} are one of a few fixed texts of the reader, never values.
 -- name: runs
-SELECT id, workflow, version, fingerprint, key, status, created, updated, due, owner, epoch, claims, seq, head,
-  signature, summary, data_key, pruned, (SELECT count(*) FROM mail WHERE mail.run = runs.row)
+SELECT id, workflow, version, fingerprint, key_view, status, created, updated, due, owner, epoch, claims, seq, head,
+  signature, summary, data_key, pruned, (SELECT count(*) FROM mail WHERE mail.run = runs.row), forgotten, key,
+  input_digest, ended
 FROM runs {where}
 
 -- name: items
@@ -37,7 +38,7 @@ SELECT items.id, runs.id, items.kind, items.queue, items.status, items.view, ite
 FROM items JOIN runs ON runs.row = items.run {where}
 
 -- name: workers
-SELECT id, host, pid, started, until, (SELECT count(*) FROM runs WHERE runs.owner = workers.id)
+SELECT id, host, pid, started, until, (SELECT count(*) FROM runs WHERE runs.owner = workers.id), master
 FROM workers ORDER BY started, id
 
 -- name: day
@@ -48,6 +49,35 @@ SELECT definition FROM definitions WHERE fingerprint = ?
 
 -- name: counts
 SELECT status, count(*) FROM runs GROUP BY status
+
+-- name: ring
+SELECT generation, current, retired FROM ring
+
+-- name: traces
+SELECT row, id, trace FROM runs WHERE trace IS NOT NULL
+
+-- A run hangs on the key that wraps its data key, and on the one that signed its head.
+-- name: key_uses
+SELECT key, count(DISTINCT row) FROM (
+  SELECT row, lower(hex(substr(signature, 1, 4))) AS key FROM runs
+  UNION ALL SELECT row, lower(hex(substr(data_key, 1, 4))) FROM runs WHERE length(data_key) >= 4
+) GROUP BY key
+
+-- name: worker_keys
+SELECT id, master, until FROM workers ORDER BY id
+
+-- name: days
+SELECT workflow, day, nanousd, tokens FROM days ORDER BY workflow, day
+
+-- name: definitions
+SELECT fingerprint, definition FROM definitions ORDER BY fingerprint
+
+-- Rows that name a run which is not there.
+-- name: strays
+SELECT 'events', run || '/' || min(seq), run FROM events WHERE run NOT IN (SELECT row FROM runs) GROUP BY run
+UNION ALL SELECT 'mail', CAST(id AS TEXT), run FROM mail WHERE run NOT IN (SELECT row FROM runs)
+UNION ALL SELECT 'items', id, run FROM items WHERE run NOT IN (SELECT row FROM runs)
+UNION ALL SELECT 'doubts', worker, run FROM doubts WHERE run NOT IN (SELECT row FROM runs)
 
 -- name: kinds
 SELECT code, name FROM kinds
