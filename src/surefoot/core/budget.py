@@ -21,7 +21,11 @@ def nano(usd: str | int | float | Decimal) -> int:
     except InvalidOperation:
         amount = Decimal("NaN")
     if not amount.is_finite() or not 0 <= amount < _MOST_USD:
-        raise DefinitionError(f"{usd!r} is no amount of money", remedy='Give dollars, such as "0.20".')
+        raise DefinitionError(
+            f"{usd!r} is no amount of money",
+            why="money is a number from 0 on",
+            remedy='Give dollars, such as "0.20".',
+        )
     return int((amount * NANO).to_integral_value(rounding="ROUND_CEILING"))
 
 
@@ -47,6 +51,7 @@ class Budget:
             if value is not None and not 0 <= value < math.inf:
                 raise DefinitionError(
                     f"Budget({name}={value!r}) is no cap",
+                    why="a cap that is no number, or is below 0, stops nothing",
                     remedy="Give a number from 0 on, or None for no cap.",
                 )
         for name in ("usd", "day_usd"):

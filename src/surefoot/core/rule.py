@@ -69,6 +69,7 @@ class Rule:
         if self.within is not None and self.within <= timedelta(0):
             raise DefinitionError(
                 f"a rule gives people {self.within} to decide",
+                why="nobody could decide in that time",
                 remedy="Give them some time, or no limit (None).",
             )
 
@@ -105,6 +106,7 @@ def accept(tool: Tool[..., Any], *fields: str) -> Rule:
     if not fields:
         raise DefinitionError(
             f"accept({tool.name}) names no argument",
+            why="it says of an argument that others may have written it, so it must say of which",
             remedy=f'Name those that may carry what others wrote, such as accept({tool.name}, "text").',
         )
     return Rule("accept", tool, None, fields=fields)

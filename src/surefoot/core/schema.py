@@ -152,6 +152,7 @@ class Parameters:
             if parameter.name not in hints:
                 raise BadSignature(
                     f"tool {name!r}: parameter {parameter.name!r} has no type",
+                    why="its schema is made from the type",
                     remedy="Annotate it: its schema is made from the type.",
                 )
             default = ... if parameter.default is parameter.empty else parameter.default
@@ -277,6 +278,7 @@ class RawParameters:
         if schema.get("type") != "object":
             raise BadSignature(
                 f"tool {name!r}: its input schema is of type {schema.get('type')!r}",
+                why="a tool is called with named arguments, which only an object has",
                 remedy="Arguments have names: make it an object.",
             )
         self.name = name
@@ -348,16 +350,28 @@ def _validator_of(what: str, schema: dict[str, Any]) -> Any:
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
-        raise BadSignature(f"{what} is no JSON Schema", why=error.message) from error
+        raise BadSignature(
+            f"{what} is no JSON Schema",
+            why=error.message,
+            remedy="Mend it there: JSON Schema 2020-12 is what is understood.",
+        ) from error
     registry: Registry[Any] = Registry()
     resolver = registry.with_resource("", DRAFT202012.create_resource(schema)).resolver()
     for ref in _refs_in(schema):
         try:
             if not ref.startswith("#"):
-                raise BadSignature(f"{what} refers to {ref!r}", remedy="Write it out: nothing is fetched.")
+                raise BadSignature(
+                    f"{what} refers to {ref!r}",
+                    why="it lies outside of the schema itself",
+                    remedy="Write it out: nothing is fetched.",
+                )
             resolver.lookup(ref)
         except Unresolvable as error:
-            raise BadSignature(f"{what} refers to {ref!r}, which is not in it") from error
+            raise BadSignature(
+                f"{what} refers to {ref!r}, which is not in it",
+                why="nothing in it has that address",
+                remedy="Mend the $ref, or put what it means under $defs.",
+            ) from error
     return Draft202012Validator(schema, registry=registry)
 
 

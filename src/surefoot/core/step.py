@@ -36,7 +36,9 @@ class Retry:
     def __post_init__(self) -> None:
         if not (self.attempts >= 1 and 0 <= self.base < math.inf and 0 <= self.most < math.inf):
             raise DefinitionError(
-                f"{self!r} makes no sense", remedy="At least one attempt, no negative times."
+                f"{self!r} makes no sense",
+                why="attempts= is below 1, or a time is below 0 or endless",
+                remedy="At least one attempt, no negative times.",
             )
 
     def delay(self, attempt: int, jitter: float, asked: float | None = None) -> float:
@@ -143,15 +145,19 @@ def step(
         ):
             raise BadSignature(
                 f"step {own!r} is {'a generator' if callable(function) else 'no function'}",
+                why="its one result is what the journal keeps",
                 remedy="A step is a function that gives its result once.",
             )
         if timeout is not None and not 0 < timeout < math.inf:
             raise BadSignature(
-                f"step {own!r} has a timeout of {timeout} s", remedy="Give it some time, or None."
+                f"step {own!r} has a timeout of {timeout} s",
+                why="no attempt could end in that time",
+                remedy="Give it some time, or None.",
             )
         if isolation and is_async:
             raise BadSignature(
                 f"step {own!r} is async and isolated in a process",
+                why="a process runs plain functions; async work can be stopped without one",
                 remedy="Make it a plain def, or drop isolation=.",
             )
         if timeout is not None and not is_async and not isolation:

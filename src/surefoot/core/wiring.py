@@ -60,13 +60,22 @@ class Plan:
             if not isinstance(one, Step):
                 raise BadSignature(
                     f"{workflow!r} lists {one!r} among its steps",
+                    why=f"it is a {type(one).__name__}, and no step",
                     remedy="Decorate the function with @step.",
                 )
             if one.name in by_name:
-                raise DuplicateName(f"{workflow!r} has two steps named {one.name!r}")
+                raise DuplicateName(
+                    f"{workflow!r} has two steps named {one.name!r}",
+                    why="a step's name stands for its output in the other steps' parameters",
+                    remedy="Give one of them another name with @step(name=...), or list it once.",
+                )
             by_name[one.name] = one
         if not by_name:
-            raise MissingStep(f"{workflow!r} has no steps", remedy="List at least one in steps=[...].")
+            raise MissingStep(
+                f"{workflow!r} has no steps",
+                why="the last step's output is the run's, so there must be one",
+                remedy="List at least one in steps=[...].",
+            )
         outputs = {name: _output_of(one) for name, one in by_name.items()}
         wired = {name: _wire(workflow, input_type, one, by_name, outputs) for name, one in by_name.items()}
         self.steps: dict[str, Wired] = {name: wired[name] for name in _ordered(workflow, wired)}
@@ -83,6 +92,7 @@ def _output_of(one: Step[..., Any]) -> Any:
     if "return" not in hints:
         raise BadSignature(
             f"step {one.name!r} does not say what it gives",
+            why="outputs are validated and kept by their type",
             remedy="Annotate its result (-> None where there is none).",
         )
     origin = get_origin(hints["return"])
@@ -110,6 +120,7 @@ def _wire(
         if name not in hints:
             raise BadSignature(
                 f"step {one.name!r}: parameter {name!r} has no type",
+                why="it is checked against what the step that it names gives",
                 remedy="Annotate it with the type of the step that it names, or of the input, or Run.",
             )
         wanted = hints[name]
@@ -117,6 +128,7 @@ def _wire(
             if run_as:
                 raise BadSignature(
                     f"step {one.name!r} takes two handles, {run_as!r} and {name!r}",
+                    why="both are annotated with Run",
                     remedy="One Run is all that there is: take one of them away.",
                 )
             run_as = name
@@ -136,6 +148,7 @@ def _wire(
     if one.isolation and "<locals>" in one.function.__qualname__:
         raise BadSignature(
             f"step {one.name!r} is isolated and defined inside a function",
+            why="its process has to find it by importing its module",
             remedy="Define it at the top of a module: the process imports it by name.",
         )
     output = Shape(outputs[one.name], f"step {one.name!r}")
@@ -160,6 +173,7 @@ def _check_types(workflow: str, taker: str, giver: str, wanted: Any, given: Any)
         )
     raise WrongType(
         f"step {taker!r} takes {giver}: {show(wanted)}, and step {giver!r} gives {show(given)}",
+        why="a parameter takes the output of the step that it names",
         remedy="Make the two types agree.",
         workflow=workflow,
     )
@@ -196,6 +210,7 @@ def _check_fallback(
             except ValueError as error:
                 raise WrongFallback(
                     f"step {one.name!r} gives {show(given)}, and its fallback is Use({value!r})",
+                    why="what follows takes either without knowing which it was",
                     remedy="Use a value of the step's own type.",
                 ) from error
             return ()
@@ -209,6 +224,7 @@ def _check_fallback_function(
     if not callable(fallback) or isinstance(fallback, Step | type):
         raise WrongFallback(
             f"step {one.name!r} has {fallback!r} as its fallback",
+            why=f"it is a {type(fallback).__name__}",
             remedy="Give a function of the step's inputs, Use(value), or Review(queue).",
         )
     name = name_of(fallback)
@@ -227,6 +243,7 @@ def _check_fallback_function(
         raise WrongFallback(
             f"step {one.name!r} gives {show(given)}, and its fallback {name!r} gives "
             f"{show(fallback_hints['return']) if 'return' in fallback_hints else 'no declared type'}",
+            why="what follows takes either without knowing which it was",
             remedy="Let the fallback give the step's own type.",
         )
     takes = []
@@ -234,6 +251,7 @@ def _check_fallback_function(
         if parameter.name not in sources:
             raise WrongFallback(
                 f"step {one.name!r}: its fallback {name!r} takes {parameter.name!r}, which the step does not",
+                why="it is given the step's own inputs and nothing else",
                 remedy=f"A fallback takes the step's inputs: {', '.join(sources)}.",
             )
         wanted = fallback_hints.get(parameter.name, Any)
@@ -241,6 +259,7 @@ def _check_fallback_function(
             raise WrongFallback(
                 f"step {one.name!r} takes {parameter.name}: {show(hints[parameter.name])}, and its fallback "
                 f"{name!r} takes {show(wanted)}",
+                why="it is given the step's own inputs as they are",
                 remedy="Make the two types agree.",
             )
         takes.append(parameter.name)

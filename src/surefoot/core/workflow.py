@@ -51,6 +51,7 @@ class Definition:
         if not name or not all(c.isalnum() or c in "-_." for c in name) or len(name) > 64:
             raise DefinitionError(
                 f"{name!r} is no name for a workflow",
+                why="it stands in the journal, in addresses and in file names",
                 remedy="Use letters, digits, '-', '_' and '.', 64 at most.",
             )
         lists: dict[str, Any] = {
@@ -64,7 +65,11 @@ class Definition:
         for what, listed in lists.items():
             if isinstance(listed, str) or not isinstance(listed, Sequence):
                 # Of a string, each of its letters would be taken for one.
-                raise DefinitionError(f"{name!r} has {what}={listed!r}", remedy=f"Give a list: {what}=[...].")
+                raise DefinitionError(
+                    f"{name!r} has {what}={listed!r}",
+                    why=f"it is a {type(listed).__name__}, and no list",
+                    remedy=f"Give a list: {what}=[...].",
+                )
         self.name = name
         self.version = version
         self.description = description
@@ -72,10 +77,16 @@ class Definition:
         for one in tools:
             if not isinstance(one, Tool):
                 raise DefinitionError(
-                    f"{name!r} lists {one!r} among its tools", remedy="Decorate the function with @tool."
+                    f"{name!r} lists {one!r} among its tools",
+                    why=f"it is a {type(one).__name__}, and no tool",
+                    remedy="Decorate the function with @tool.",
                 )
             if one.name in self.tools:
-                raise DuplicateName(f"{name!r} has two tools named {one.name!r}")
+                raise DuplicateName(
+                    f"{name!r} has two tools named {one.name!r}",
+                    why="models and rules know a tool by its name",
+                    remedy="Give one of them another name with @tool(name=...), or list it once.",
+                )
             self.tools[one.name] = one
         self.grants = tuple(grants)
         self.rules = tuple(rules)
@@ -84,6 +95,7 @@ class Definition:
             if not isinstance(about, Tool):
                 raise DefinitionError(
                     f"{name!r} has {rule!r} among its rules",
+                    why=f"it is a {type(rule).__name__}, or a rule about something that is no tool",
                     remedy="Make rules with approve(...) and forbid(...), of functions that are @tool.",
                 )
             if self.tools.get(rule.tool.name) is not rule.tool:
@@ -247,7 +259,9 @@ def _check_predicate(workflow: str, rule: Rule) -> None:
     what = f"the rule {rule.name!r} of {workflow!r}"
     if not callable(when) or inspect.iscoroutinefunction(when):
         raise BadSignature(
-            f"{what} has {when!r} as its when=", remedy="Give a plain function that says True or False."
+            f"{what} has {when!r} as its when=",
+            why=f"it is a {type(when).__name__}",
+            remedy="Give a plain function that says True or False.",
         )
     try:
         signature = inspect.signature(when)
