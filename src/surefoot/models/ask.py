@@ -40,6 +40,7 @@ class ModelRoad:
         if not self._models:
             raise DefinitionError(
                 f"step {body.step!r} asks a model, and {self._workflow} lists none",
+                why="run.ask needs a model that answers",
                 remedy="Add models=[...] to the workflow, or give --model.",
             )
         digest = self._journal.digest(_canonical(request))
@@ -122,6 +123,7 @@ class ModelRoad:
         except TimeoutError:
             error = ModelUnavailable(
                 f"{model.name} did not answer within {request.timeout:g} s",
+                why="the time of the request is over; what it cost until then counts as spent",
                 remedy="Give it more time, or ask less.",
             )
             await journal.write(e.AskFailed(ask, view_of(error), charged=True, ms=self._ms(started)))

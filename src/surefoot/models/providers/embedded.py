@@ -43,7 +43,11 @@ class EmbeddedModel(OpenAIModel):
         self.threads: int = options.get("threads", 1)
         self.context: int = options.get("context", 4096)
         if self.threads < 1 or self.context < 256:
-            raise DefinitionError(f"{name}: threads must be at least 1, and context at least 256")
+            raise DefinitionError(
+                f"{name}: threads must be at least 1, and context at least 256",
+                why="with less it cannot run",
+                remedy="Give larger numbers in the model's options, or leave them out.",
+            )
         self.file = None if model in DEFAULT else Path(model)
         served = ModelSettings(
             base_url="http://127.0.0.1/v1",  # the child's own port is known once it is up

@@ -77,6 +77,7 @@ class OpenAIModel(SdkModel):
         if wrong := sorted(self.extra.keys() & (OURS | COSTLY)):
             raise DefinitionError(
                 f"{name}: option 'extra' may not set {', '.join(wrong)}",
+                why="it is for fields that Surefoot does not know",
                 remedy="What we send ourselves, and what changes an answer's price, cannot be set there.",
             )
 

@@ -44,6 +44,7 @@ def take_options(
         if allowed is None:
             raise DefinitionError(
                 f"{provider}: there is no option {name!r}",
+                why="a misspelt option would silently do nothing",
                 remedy=f"Its options are: {', '.join(sorted(known))}.",
             )
         fits = value in allowed if isinstance(allowed, tuple) else isinstance(value, allowed)
@@ -53,7 +54,11 @@ def take_options(
             choices = (
                 " or ".join(map(repr, allowed)) if isinstance(allowed, tuple) else f"a {allowed.__name__}"
             )
-            raise DefinitionError(f"{provider}: option {name!r} is {value!r}", remedy=f"It takes {choices}.")
+            raise DefinitionError(
+                f"{provider}: option {name!r} is {value!r}",
+                why="that is none of the values it may have",
+                remedy=f"It takes {choices}.",
+            )
     return given
 
 
@@ -186,6 +191,7 @@ class SdkModel(ABC):
         if not key:
             raise ModelRefused(
                 f"{self.name}: there is no key for {self.package}",
+                why=f"{self.key_variable} is not set in the environment",
                 remedy=f"Set {self.key_variable}, or list a model that needs none (embedded).",
             )
         if not key.isascii() or not key.isprintable():

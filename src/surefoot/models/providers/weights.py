@@ -95,7 +95,11 @@ def weights_at(path: str) -> Weights:
             remedy="Give the path of a GGUF file: embedded:/path/to/model.gguf",
         ) from None
     if head != b"GGUF":
-        raise ModelRefused(f"{path} is no GGUF file", remedy="Give the path of a GGUF file.")
+        raise ModelRefused(
+            f"{path} is no GGUF file",
+            why="it does not begin with the letters GGUF",
+            remedy="Give the path of a GGUF file.",
+        )
     return Weights(file.resolve(), _digest(file.resolve()))
 
 
