@@ -217,15 +217,23 @@ def decide(
 def _decision(choice: str, by: str, reason: str, args: str | None, result: str | None) -> Decision:
     """Raises UsageError where --args or --result is missing, or is given to what has no use for it."""
     if not by.strip():
-        raise UsageError("nobody decides", remedy="Say who you are: --by NAME.")
+        raise UsageError(
+            "nobody decides",
+            why="a decision is kept with the name of who took it",
+            remedy="Say who you are: --by NAME.",
+        )
     for name, text, wanted in (("--args", args, choice == "edit"), ("--result", result, choice == "settle")):
         if wanted and text is None:
             raise UsageError(
-                f"{choice} needs {name}", remedy=f"Give {name} as JSON, or choose something else."
+                f"{choice} needs {name}",
+                why=f"`{choice}` says what is to hold from now on, and that is missing",
+                remedy=f"Give {name} as JSON, or choose something else.",
             )
         if not wanted and text is not None:
             raise UsageError(
-                f"{choice} has no use for {name}", remedy="Leave it out, or choose another decision."
+                f"{choice} has no use for {name}",
+                why=f"`{choice}` is not said with it",
+                remedy="Leave it out, or choose another decision.",
             )
     if choice == "approve":
         return Approve(by, reason)
@@ -235,7 +243,11 @@ def _decision(choice: str, by: str, reason: str, args: str | None, result: str |
         return Settle(parse_json(result or "", "--result"), by, reason)
     edited = parse_json(args or "", "--args")
     if not isinstance(edited, dict):
-        raise UsageError("--args is no JSON object", remedy="Give every argument by its name.")
+        raise UsageError(
+            "--args is no JSON object",
+            why="a call's arguments have names",
+            remedy="Give every argument by its name.",
+        )
     return Edit(edited, by, reason)
 
 

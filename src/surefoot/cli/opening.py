@@ -38,7 +38,11 @@ class Opened:
         """Raises RunNotFound."""
         row = await self.store.run(run)
         if row is None:
-            raise RunNotFound(f"there is no run {run!r} in {self.url}", remedy="See `surefoot runs list`.")
+            raise RunNotFound(
+                f"there is no run {run!r} in {self.url}",
+                why="the id is misspelt, or the run lives in another store",
+                remedy="See `surefoot runs list`.",
+            )
         return row
 
     async def item(self, item: str) -> ItemRow:
@@ -46,7 +50,9 @@ class Opened:
         row = await self.store.item(item)
         if row is None:
             raise ItemNotFound(
-                f"there is no item {item!r} in {self.url}", remedy="See `surefoot inbox list`."
+                f"there is no item {item!r} in {self.url}",
+                why="the id is misspelt, or the item lives in another store",
+                remedy="See `surefoot inbox list`.",
             )
         return row
 

@@ -55,6 +55,7 @@ def run(
     if source is None and key is None:
         raise UsageError(
             "there is no input",
+            why="neither --input nor --key was given",
             remedy="Give --input FILE (or - for stdin), or the --key of a run that exists.",
         )
     if settings.store.startswith("memory:"):
@@ -82,7 +83,11 @@ def read_input(workflow: Definition, source: str) -> Any:
     except ValueError as error:
         raise InvalidInput(f"{name} is no JSON", why=str(error), remedy="Mend it there.") from None
     except RecursionError:
-        raise InvalidInput(f"{name} is nested too deeply to be an input") from None
+        raise InvalidInput(
+            f"{name} is nested too deeply to be an input",
+            why="lists or objects stand in each other a thousand deep or more",
+            remedy="Send it flatter.",
+        ) from None
     try:
         return workflow.plan.input.load(text)
     except ValidationError as error:
@@ -140,6 +145,7 @@ class Visit:
         if row is None:
             raise RunNotFound(
                 f"no run of {self._workflow.name} has the key {self._key!r}",
+                why="no run was started with it in this store",
                 remedy="Give its --input too, and it is started.",
             )
         return Started(row.id, created=False)
