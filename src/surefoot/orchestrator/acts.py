@@ -44,7 +44,10 @@ class Acts:
             if asyncio.iscoroutine(act):
                 act.close()
             self.lapsed = True
-            raise StaleLease("nothing was done: this worker's lease on the run has lapsed")
+            raise StaleLease(
+                "nothing was done: this worker's lease on the run has lapsed",
+                why="it was not renewed in time",
+            )
         guarded = act
         if asyncio.iscoroutine(act):
             guarded = _while(lambda: self._holds_lease() and self._clock.now() < until, act)
@@ -58,7 +61,9 @@ class Acts:
         except asyncio.CancelledError:
             if not self._holds_lease():
                 self.lapsed = True
-                raise StaleLease("stopped: this worker's lease on the run has lapsed") from None
+                raise StaleLease(
+                    "stopped: this worker's lease on the run has lapsed", why="it was not renewed in time"
+                ) from None
             raise TimeoutError("it took longer than it was given") from None
         finally:
             timer.cancel()

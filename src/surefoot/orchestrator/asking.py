@@ -66,7 +66,10 @@ async def ask(journal: Journal, road: ModelRoad, gateway: Gateway, body: Body, q
         name, answer = await road.turn(body, _label(question.prompt), request, private)
         if answer.finish == "refused":
             raise ModelRefused(
-                f"step {body.step!r}: the model declined to answer", why=answer.text[:200], charged=True
+                f"step {body.step!r}: the model declined to answer",
+                why=answer.text[:200],
+                remedy="Ask otherwise, or give the step a fallback= for what is declined.",
+                charged=True,
             )
         if answer.calls and answer.finish != "length":
             messages.append(Message("assistant", answer.text, answer.calls))
@@ -88,6 +91,7 @@ async def ask(journal: Journal, road: ModelRoad, gateway: Gateway, body: Body, q
         messages.append(Message("user", dumps({"your_answer_was_refused": wrong})))
     raise TurnsExhausted(
         f"step {body.step!r}: no answer after {question.max_turns} turns",
+        why="the model kept calling tools",
         remedy="Raise max_turns=, or give the model less to find out.",
     )
 
@@ -169,6 +173,7 @@ def _given_up(body: Body, question: Question, answer: ModelAnswer, wrong: list[s
     if answer.finish == "length":
         return OutputTruncated(
             f"step {body.step!r}: the answer was cut off at {question.max_tokens} tokens",
+            why="the answer did not fit max_tokens=, and half an answer is none",
             remedy="Raise max_tokens=, or ask for less.",
         )
     return OutputInvalid(

@@ -260,7 +260,10 @@ class Drive:
             # Decided at this very moment: the expiry was not written, and this state has it. Begin anew.
             self.journal.change(RunChange(status="queued", release=True, due=self._clock.now()))
             await self.journal.flush()
-            raise StaleLease(f"{self.run}: {item} was decided while it expired") from None
+            raise StaleLease(
+                f"{self.run}: {item} was decided while it expired",
+                why="the decision was first, and is taken up when the run is next driven",
+            ) from None
 
     async def _wait(self) -> bool:
         """Until something may have changed. False: parked, this worker is done with the run."""
@@ -345,6 +348,7 @@ class Drive:
         seconds = ledger.caps_of(self.state)["seconds"]
         error = BudgetExceeded(
             f"the run has been active for more than {seconds:g} s",
+            why="that is all that its budget allows",
             remedy="Raise Budget(seconds=...); time that it waits for people does not count.",
         )
         self._end("failed", view_of(error))

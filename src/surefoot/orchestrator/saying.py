@@ -44,7 +44,11 @@ async def decide(
     not fit)."""
     row = await store.item(item)
     if row is None:
-        raise ItemNotFound(f"there is no item {item!r} in the inbox", remedy="See `surefoot inbox list`.")
+        raise ItemNotFound(
+            f"there is no item {item!r} in the inbox",
+            why="the id is misspelt, or the item lives in another store",
+            remedy="See `surefoot inbox list`.",
+        )
     choice, body = _body_of(item, decision)
     if choice not in row.view.get("choices", ()):
         raise WrongDecision(
@@ -56,7 +60,9 @@ async def decide(
         _must_fit(row, decision, workflow)
     run = await _row(store, row.run)
     if run.data_key is None:
-        raise RunNotFound(f"the journal of {row.run} was deleted")
+        raise RunNotFound(
+            f"the journal of {row.run} was deleted", why="it was pruned, so nothing can be decided any more"
+        )
     public = dumps({"item": item, "choice": choice, "by": decision.by})
     return await store.decide(item, choice, decision.by, public, _sealed(keyring, run, body))
 
@@ -65,7 +71,11 @@ async def cancel(store: Store, keyring: Keyring, run: str, *, by: str = "", reas
     """What is under way is let finish; nothing new is started. Raises RunNotFound, WrongDecision."""
     row = await _row(store, run)
     if row.status in ENDED:
-        raise WrongDecision(f"{run} has {row.status} and cannot be cancelled")
+        raise WrongDecision(
+            f"{run} has {row.status} and cannot be cancelled",
+            why="what has ended cannot be stopped",
+            remedy="`surefoot runs show` tells how it ended.",
+        )
     body = {"by": by, "reason": reason}
     await store.post(run, "cancel", dumps({"by": by}), _sealed(keyring, row, body))
 
@@ -90,7 +100,11 @@ def _sealed(keyring: Keyring, run: RunRow, body: Mapping[str, Any]) -> bytes | N
 async def _row(store: Store, run: str) -> RunRow:
     row = await store.run(run)
     if row is None:
-        raise RunNotFound(f"there is no run {run!r} in the store", remedy="See `surefoot runs list`.")
+        raise RunNotFound(
+            f"there is no run {run!r} in the store",
+            why="the id is misspelt, or the run lives in another store",
+            remedy="See `surefoot runs list`.",
+        )
     return row
 
 
