@@ -95,7 +95,11 @@ def _find(
     # An empty variable is one that is not set, but for grants: who wrote that line meant to narrow them.
     given = [name for name in given if environment[name].strip() or setting.name == "grants"]
     if len(given) > 1:
-        raise UsageError(f"{' and '.join(given)} are both set", remedy="They mean the same: set one of them.")
+        raise UsageError(
+            f"{' and '.join(given)} are both set",
+            why="they mean the same",
+            remedy="Set one of them.",
+        )
     if given:
         return _read(setting, environment[given[0]], given[0]), given[0]
     if setting.name in table:
@@ -121,7 +125,11 @@ def _pyproject(folder: Path) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
-        raise UsageError(f"{path} cannot be read", why=str(error.strerror or error)) from error
+        raise UsageError(
+            f"{path} cannot be read",
+            why=str(error.strerror or error),
+            remedy="Make it readable for this user, or move it away.",
+        ) from error
     if b"surefoot" not in content:
         return {}  # most folders' files say nothing to us, and reading TOML takes longer than this look
     import tomllib  # noqa: PLC0415
@@ -133,7 +141,9 @@ def _pyproject(folder: Path) -> dict[str, Any]:
     table = tools.get("surefoot", {})
     if not isinstance(table, dict):
         raise UsageError(
-            f"{path}: tool.surefoot is no table", remedy="Write [tool.surefoot] and its keys below."
+            f"{path}: tool.surefoot is no table",
+            why=f"it is a {type(table).__name__}",
+            remedy="Write [tool.surefoot] and its keys below.",
         )
     return table
 

@@ -128,17 +128,31 @@ class ScriptedModel:
     def _failure(self, fail: Fail) -> Exception:
         match fail.kind:
             case "refused":
-                return ModelRefused(f"{self.name} refused the request")
+                return ModelRefused(
+                    f"{self.name} refused the request",
+                    why="its script says Fail('refused')",
+                    remedy="Change the script, or give the step a fallback=.",
+                )
             case "rate_limited":
                 return ModelUnavailable(
-                    f"{self.name} is rate limited", charged=False, retry_after=fail.retry_after
+                    f"{self.name} is rate limited",
+                    why="its script says so",
+                    charged=False,
+                    retry_after=fail.retry_after,
                 )
             case "unavailable":
                 return ModelUnavailable(
-                    f"{self.name} is unavailable", charged=False, retry_after=fail.retry_after
+                    f"{self.name} is unavailable",
+                    why="its script says so",
+                    charged=False,
+                    retry_after=fail.retry_after,
                 )
             case "timeout" | "cut_off":
-                return ModelUnavailable(f"{self.name}: the answer never came ({fail.kind})", charged=True)
+                return ModelUnavailable(
+                    f"{self.name}: the answer never came ({fail.kind})",
+                    why="its script says so",
+                    charged=True,
+                )
             case "crash":
                 return RuntimeError("the provider's own code broke")
 
@@ -224,7 +238,11 @@ def crash_at(point: int | str) -> Iterator[dict[str, str]]:
     "n.before" right before it. For `subprocess.run(..., env=env)`: this very process must not die."""
     number, _, when = str(point).partition(".")
     if not number.isdigit() or int(number) < 1 or when not in ("", "before"):
-        raise UsageError(f"{point!r} is no crash point", remedy='Give a number from 1 on, or "3.before".')
+        raise UsageError(
+            f"{point!r} is no crash point",
+            why="commits are counted from 1",
+            remedy='Give a number from 1 on, or "3.before".',
+        )
     yield {**os.environ, "SUREFOOT_TESTING": "1", "SUREFOOT_CRASH_AT": str(point)}
 
 

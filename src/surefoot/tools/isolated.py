@@ -34,6 +34,7 @@ async def run_isolated(
     if "<locals>" in function.__qualname__:
         raise DefinitionError(
             f"{function.__name__!r} is isolated in a process and defined inside a function",
+            why="its process has to find it by importing its module",
             remedy="Define it at the top of a module: the process imports it by name.",
         )
     bare = None if call is None else pickle.dumps(_without_resources(call))
