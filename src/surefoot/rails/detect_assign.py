@@ -1,0 +1,229 @@
+"""Secrets that only their name gives away: `password=...`, `"api_key": "..."`, `--token ...`, `<secret>...`.
+
+The search finds the word; this module reads what stands around it as somebody would who knows none of the
+languages: the rest of the name, then something that gives a value (`=`, `:`, `=>`, `>`, a comma in a call), then
+the value, quoted or bare. Whether that value is a secret or a type, a variable, a sentence or a dummy is
+decided here too, and decides the precision of the whole: in code these words stand everywhere, and mostly
+beside no secret at all.
+
+All expressions are bounded and never go back over what they have read, so that no text can make them slow.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from typing import NamedTuple
+
+from .checks import entropy
+
+
+class Value(NamedTuple):
+    """What a name is given."""
+
+    name: str
+    start: int
+    end: int
+    text: str
+    quoted: bool
+    how: str
+    """What gave it: `=`, `:`, `flag`, `is` and so on."""
+
+
+_LEFT = re.compile(r"[A-Za-z0-9_.\-]*$")
+_GAP = r"(?:[ \t\r\n]|\\{1,7}[nrt]){0,16}+"
+_QUOTE = r"(?:\\{0,7}(?:\"{3}|'{3}|[\"'`])|&quot;|&\#34;|%22)"
+_AFTER = re.compile(
+    rf"""
+    (?P<rest>[A-Za-z0-9_.\-]{{0,48}}+)
+    (?P<close>{_QUOTE}?\]?)
+    (?:[ \t]{{0,2}}:[ \t]{{0,2}}[A-Za-z_][A-Za-z0-9_.\[\]|?]{{0,24}}+[ \t]{{0,2}}(?==[^=>]))?+
+    (?P<gap>
+      {_GAP}(?P<how>
+          :\ ?[|>][-+]?(?=[ \t\\\r\n])
+        | (?:,\ ?)?+{_QUOTE}?[Vv]alue{_QUOTE}?\ ?[:=]
+        | :{{1,3}}= | [?.+]= | =>? | ={{2,3}} | !={{1,2}} | :(?!//) | > | , | \|\|
+      ){_GAP}
+    | [ \t]{{1,4}}(?P<verb>is|was|=)[ \t]{{1,2}}:?[ \t]?
+    | (?P<flag>[ \t]{{1,4}})
+    )
+    (?:(?:bytes|str|String|Secret|SecretStr|new\ String|b64decode|Buffer\.from)\()?+
+    (?:[bBrRfFuUL@$]{{0,2}}(?P<quote>{_QUOTE}))?
+    """,
+    re.X,
+)
+_BARE = re.compile(r"[^\s\"'`<>,;&|(){}\[\]\\]{1,1024}")
+_WIDE = re.compile(r"[^\s\"'`\\]{1,1024}")
+_LONGEST = 2048
+
+
+def value_after(text: str, start: int, end: int) -> Value | None:
+    """What the name that has `text[start:end]` in it is given, if anything."""
+    found = _AFTER.match(text, end)
+    if found is None:
+        return None
+    left = _LEFT.search(text, max(0, start - 40), start)
+    begin = left.start() if left else start
+    if begin and text[begin - 1] == "\\" and begin < start and text[begin] in "nrt":
+        begin += 1
+    name = text[begin : found.end("rest")]
+    how = found["how"] or found["verb"] or "flag"
+    if how == "flag" and not name.startswith("-") and found["quote"] is None:
+        return None
+    at = found.end()
+    if (quote := found["quote"]) is not None:
+        stop = text.find(quote, at, at + _LONGEST)
+        if stop < 0 and len(quote) > 1 and quote[0] == "\\":
+            stop = text.find(quote[-1], at, at + _LONGEST)
+        while stop > 0 and quote in "\"'`" and _is_escaped(text, stop, at):
+            stop = text.find(quote, stop + 1, at + _LONGEST)
+        if stop < 0:
+            return None
+        if "\n" in text[at:stop] and len(quote) == 1:
+            return None
+        return Value(name, at, stop, text[at:stop], quoted=True, how=how)
+    gap = found["gap"]
+    if ("\n" in gap or "\\n" in gap) and not (how == ">" or how[-1] in "|>-+"):
+        return None
+    bare = _BARE.match(text, at)
+    if bare is None:
+        return None
+    value = bare[0].rstrip(".:!?") if how == "is" else bare[0]
+    stop = at + len(value)
+    return Value(name, at, stop, value, quoted=False, how=how)
+
+
+def _is_escaped(text: str, at: int, least: int) -> bool:
+    count = 0
+    while at - 1 - count >= least and text[at - 1 - count] == "\\":
+        count += 1
+    return count % 2 == 1
+
+
+# ── what is no secret ──
+
+_NAMES_OF_OTHER_THINGS = re.compile(
+    r"""(?: [_.\-]? (?:
+        ids? | urls? | uris? | paths? | files? | filename | dir | names? | types? | expir(?:y|es|ed|ation) (?:_?(?:at|in))?
+      | ttl | len(?:gth)? | count | size | hint | policy | at | endpoint | version | algorithm | alg | format | field | column
+      | label | header | prefix | suffix | regex | pattern | provider | class | required | enabled | length | status | scopes?
+      | arn | ref | index | limit | usage | budget | in | out | input | output | total | cached | per_.{1,16} | manager | store | strength
+      | placeholder | error | message | text | title | help | description | changed | reset | attempts | age | set | rotation
+      | _?present | reader | parser | validator | factory | handler | service | encoder | model | request | response | min | max
+    ) s? )$""",
+    re.X | re.I,
+)
+_NO_SECRET_WORDS = re.compile(
+    r"(?:next|page|prev|cursor|continu\w*|cancel\w*|stop|eos|bos|pad|unk|mask|max|min|num|total|input|output|prompt|completion|"
+    r"cached|sync|idempot\w*|primary|foreign|public|sort|partition|cache|object|group|row|column|hash|unique|natural|"
+    r"surrogate|range|composite|index|lookup|map|dict|s3|kms|routing|message|event|shape|ordering|dedup\w*|"
+    r"tracking|reset|forgot|invalid|bad|no|is|has|check|verify|validate|count|lex\w*|pars\w*|token_?type|tokeni\w*)[_\-.]?$",
+    re.I,
+)
+_DUMMY = re.compile(
+    r"""
+      [\[<{(%].* | \$[\w({].* | .*\$\{.* | .*\{\{.* | .*<[\w \-]+>.* | [xX*.•\-_#?0]{3,}.{0,4}
+    | (?:your|my|the|some|any|an?|insert|replace|enter|put|add|change|use|set|todo|fixme|dummy|fake|mock|sample|example|placeholder|redacted|
+         hidden|masked|removed|none|null|nil|undefined|true|false|yes|no|on|off|required|optional|str|string|int|integer|bool|boolean|
+         bytes|text|varchar|char|object|any|self|this|default|empty|test|unset|missing|invalid|not|process|config|settings|env|os|secret|secrets|
+         password|passwd|pass|pwd|token|key|apikey|api_key|input|type|value|hash|auth|vault|credentials?|basic|bearer|digest|oauth2?)
+      (?:[ _\-.:/<>].*)?
+    | .*(?:example|changeme|change_me|change-me|placeholder|redacted|x{5,}|X{5,}|\*{4,}|\.\.\.|…|-here|_here|goes.here).*
+    | %[sdr] | [A-Z][A-Za-z0-9]*\.[A-Za-z0-9_.]+ | [a-z_]+(?:\.[A-Za-z_][A-Za-z0-9_]*)+ | (?:https?|file|arn|sha\d+|md5|urn):.* | /[\w./\-]* | \.{1,2}/.*
+    | .*\.(?:json|ya?ml|py|js|ts|env|pem|txt|toml|crt|key|md|html|css|php|rb|go|java|xml|png|svg|log|conf|ini|cfg)
+    | (?:\d{1,4}[-/.:T ]){2,}\d{0,4}.* | @.* | &.* | -+.*
+    """,
+    re.X | re.I | re.S,
+)
+_WORDY = re.compile(r"[A-Za-z]{2,}\d?(?:[_\-./: ,'!?()]{1,3}[A-Za-z]{1,}\d?)*[.!?:]?")
+_SENTENCE = re.compile(
+    r"[A-Za-z'’,;:.!?()\-]+(?: [A-Za-z'’,;:.!?()\-]+){2,}|[A-Z][a-z]+ [a-z]+(?: [a-z]+)*[.!?:]?"
+)
+_UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
+
+
+def about_something_else(value: Value, word: str) -> bool:
+    """The name is that of something beside the secret: `token_type`, `password_reset_url`, `max_tokens`."""
+    name = value.name
+    at = name.lower().rfind(word)
+    after, before = name[at + len(word) :], name[:at]
+    return bool(_NAMES_OF_OTHER_THINGS.search(after)) or bool(before and _NO_SECRET_WORDS.search(before))
+
+
+def is_dummy(text: str) -> bool:
+    """A placeholder, a variable, a path, a sentence: what stands where a secret would."""
+    return _DUMMY.fullmatch(text) is not None or len(set(text)) < 3
+
+
+def is_wordy(text: str) -> bool:
+    """Words and nothing else, or all one letter: no token that a provider made."""
+    if len(set(text)) < 3:
+        return True
+    if any(sign.isdigit() for sign in text) or _WORDY.fullmatch(text) is None:
+        return False
+    return not text.isalpha() or text.islower() or text.isupper() or not _is_mixed(text)
+
+
+def is_password(value: Value, text: str) -> bool:
+    """A word as weak as people choose them, so the surroundings must show that it is one."""
+    size = len(value.text)
+    if size < 4 or size > 256 or is_dummy(value.text):
+        return False
+    if value.quoted:
+        if value.how in (",", "!=", "!==", "==", "===", ">") and _WORDY.fullmatch(value.text):
+            return False
+        return not _SENTENCE.fullmatch(value.text) and "\n" not in value.text
+    if text[value.end : value.end + 1] in ("(", "[", "{") and value.end < len(text):
+        return False
+    if _WORDY.fullmatch(value.text):
+        # A bare word: a variable in code, a password in an environment file, a form or a command.
+        return value.how == "=" and size >= 4 and (value.name.isupper() or value.name.startswith("--"))
+    if value.how in (",", ">", "is"):
+        return any(sign.isdigit() or not sign.isalnum() for sign in value.text) and size >= 5
+    return size >= 5 or value.text.isdigit()
+
+
+def is_token(value: Value, text: str) -> bool:
+    """Made by a machine: long enough, with digits, and no words in it."""
+    said = value.text
+    if said[:7].lower() == "bearer " or said[:6].lower() == "basic ":
+        return False  # has a rule of its own
+    size = len(said)
+    if size < 8 or size > _LONGEST or is_dummy(said) or " " in said:
+        return False
+    if not value.quoted and text[value.end : value.end + 1] in ("(", "["):
+        return False
+    if _UUID.fullmatch(said):
+        return True
+    if not any(sign.isdigit() for sign in said):
+        return size >= 16 and entropy(said) >= 3.5 and not _WORDY.fullmatch(said) and _is_mixed(said)
+    if said.isdigit():
+        return size >= 16 and value.quoted
+    if _slug(said):
+        return False
+    return entropy(said) >= (2.5 if size < 16 else 3.0)
+
+
+def is_strong_token(value: Value, text: str) -> bool:
+    """For words that nearly always name something else (`_key=`): only what looks random throughout."""
+    said = value.text
+    if len(said) < 16 or _UUID.fullmatch(said) or not is_token(value, text):
+        return False
+    return entropy(said) >= 3.3 and _is_mixed(said)
+
+
+def _is_mixed(said: str) -> bool:
+    """Two changes between kinds of letters for every eight: random texts have more, camel case has fewer."""
+    kinds = [
+        "d" if sign.isdigit() else "u" if sign.isupper() else "l" if sign.islower() else "o" for sign in said
+    ]
+    changes = sum(1 for one, two in pairwise(kinds) if one != two)
+    return changes * 4 >= len(said)
+
+
+_SLUG = re.compile(r"(?:[A-Za-z]+|\d{1,8})(?:[_\-./: ](?:[A-Za-z]{1,}\d{0,3}|\d{1,8}))+")
+
+
+def _slug(said: str) -> bool:
+    """Words and short numbers with separators, as in `orders-2026-11` or `shop.tokens.v2`."""
+    return _SLUG.fullmatch(said) is not None
