@@ -18,8 +18,10 @@ from ..core.jsons import Raw, dumps, loads
 from ..core.private import Found
 from ..core.schema import Dumps
 from ..errors import BudgetExceeded, ItemClosed, StaleLease
+from ..rails.detect import Detector, standard
 from ..rails.ledger import day_of
 from ..rails.placeholders import resolve, resolve_json
+from ..rails.provenance import leaves
 from ..rails.redaction import Private, Secrets
 from ..state.sealing import RunKey
 from ..state.store import (
@@ -47,16 +49,27 @@ def _writable(text: str) -> str:
     return text
 
 
+def _said(written: str) -> str:
+    """What a piece of a JSON text says. One that was cut out amid an escape says what it says."""
+    if "\\" not in written:
+        return written
+    try:
+        return str(loads(f'"{written}"'))
+    except ValueError:
+        return written
+
+
 ERROR_TEXTS = frozenset({"what", "why", "remedy", "by"})
 
 
 class Sealer:
     """Turns events into records and back: scrubbed, viewed, sealed. Holds what private values a run knows."""
 
-    def __init__(self, run: str, key: RunKey, secrets: Secrets) -> None:
+    def __init__(self, run: str, key: RunKey, secrets: Secrets, detector: Detector | None = None) -> None:
         self.run = run
         self.key = key
         self.secrets = secrets
+        self.detector = detector or standard()
         self.private = Private()
         self._unsealed: dict[str, str] = {}
         """Placeholders that no record has carried yet."""
@@ -81,6 +94,8 @@ class Sealer:
         clean = _writable(self.secrets.scrub_json(text))
         if clean is not text:
             event = e.decode(event.KIND, event.VERSION, clean)
+        if e.WORDS[type(event)]:
+            self._detect(clean)
         view = self._view(event, clean)
         sealed = None
         if view is not clean or self._unsealed:
@@ -101,10 +116,23 @@ class Sealer:
     def seal_text(self, text: str, kind: str) -> tuple[str, bytes | None]:
         """(view, sealed) of JSON text that is no event."""
         clean = self.secrets.scrub_json(text)
+        self._detect(clean)
         view = self.private.view_json(clean)
         if view is clean:
             return view, None
         return view, self.key.seal(clean.encode(), self._place(kind))
+
+    def _detect(self, clean: str) -> None:
+        """What looks like a secret or like private data is a known value of its run from here on, so that
+        the same value has the same placeholder wherever it stands. Text inside JSON is looked at twice: as it
+        is written, where its key tells what it is, and as what it says."""
+        found = {_said(clean[hit.start : hit.end]): hit.kind for hit in self.detector.find(clean)}
+        if "\\" in clean:
+            for text in leaves(loads(clean)):
+                for hit in self.detector.find(text):
+                    found.setdefault(text[hit.start : hit.end], hit.kind)
+        if found:
+            self._unsealed |= self.private.learn(found)
 
     def _view(self, event: Event, clean: str) -> str:
         """Private values are hidden where somebody's words or data stand, not in the journal's own fields: a
