@@ -18,7 +18,7 @@ guesses a language or asks a model: the same text always has the same findings, 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -60,10 +60,13 @@ TOKEN, NUMBER, NAMED = 0, 1, 2
 _AS_SEARCHED = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ123456789", b"abcdefghijklmnopqrstuvwxyz000000000")
 _RUN_SIGNS = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz+/"
 _AS_RUNS = bytes(97 if sign in _RUN_SIGNS else 32 for sign in range(256))
-_SHORTEST_RUN = 23
+_SHORTEST_RUN = 21
 _RUN = b"a" * _SHORTEST_RUN
 _SHORTEST_BLOB = 32
 _ROUNDS = 16
+_REACH = 400
+_DEEPEST = 2
+"""Levels of encoding that are undone: URLs inside JSON inside base64 is one too many to be an accident."""
 
 _PASSWORD_NAMES = (
     "passw",
@@ -125,7 +128,7 @@ class Detector:
         on(_PASS_NAMES, _named("password", _is_short_named))
         on(_TOKEN_NAMES, _named("secret", is_token))
         on(_KEY_NAMES, _named("secret", is_strong_token))
-        on(["private key-----", "private key block-----"], _plain(blocks.private_key, TOKEN))
+        on(["private key-----", "private key block-----"], _block)
         on(["private-lines:"], _plain(blocks.putty_key, TOKEN))
         on(["eyj"], _plain(blocks.web_token, TOKEN))
         on(["bearer", "token "], _plain(blocks.bearer, NAMED))
@@ -177,18 +180,18 @@ class Detector:
             text = "".join(parts) + text[last:]
         return text
 
-    def _hits(self, text: str) -> Hits:
+    def _hits(self, text: str, depth: int = 0) -> Hits:
         # One byte for each letter, so that places in the bytes are places in the text.
         raw = text.encode("latin-1", "replace")
         hits: Hits = []
-        decoders: set[Act] = set()
+        escapes: dict[Act, list[int]] = {}
         acts = self._acts
         for word, start, end in self._search.find_matches_as_indexes(
             raw.translate(_AS_SEARCHED), overlapping=True
         ):
             for act in acts[word]:
                 if act in _DECODERS:
-                    decoders.add(act)
+                    escapes.setdefault(act, []).append(start)
                 else:
                     act(text, start, end, hits)
         runs = raw.translate(_AS_RUNS)
@@ -196,36 +199,49 @@ class Detector:
         while at >= 0:
             stop = runs.find(b" ", at)
             stop = len(runs) if stop < 0 else stop
-            self._look_into(text, at, stop, hits)
+            self._look_into(text, at, stop, hits, depth)
             at = runs.find(_RUN, stop)
-        for act in decoders:
-            self._look_behind(text, act, hits)
+        if escapes and depth < _DEEPEST:
+            for act, places in escapes.items():
+                for start, end in _around(places, len(text)):
+                    self._look_behind(text, start, end, act, hits, depth)
         return hits
 
-    def _look_into(self, text: str, start: int, end: int, hits: Hits) -> None:
+    def _look_into(self, text: str, start: int, end: int, hits: Hits, depth: int) -> None:
         """A long row of letters and digits: a token that begins with nothing telling, or base64 of a text."""
         if text[start - 1 : start] == "\\" and text[start] in "nrt":
             start += 1
         for rule in self._runs:
             _try(rule, text, start, hits)
-        if end - start < _SHORTEST_BLOB:
+        if end - start < _SHORTEST_BLOB or depth >= _DEEPEST:
             return
         inside = blocks.text_inside(text[start:end])
         if inside is not None:
-            within = self._hits(inside) if len(inside) < end - start else []
+            within = self._hits(inside, depth + 1) if len(inside) < end - start else []
             if within:
                 best = min(within, key=_by_rank)
                 while end < len(text) and text[end] == "=":
                     end += 1
                 hits.append((start, end, best[2], best[3]))
 
-    def _look_behind(self, text: str, act: Act, hits: Hits) -> None:
-        decoded = without_percent(text) if act is _percent else without_escapes(text)
+    def _look_behind(self, text: str, start: int, end: int, act: Act, hits: Hits, depth: int) -> None:
+        """What a stretch of the text says once its escapes are undone."""
+        decoded = (without_percent if act is _percent else without_escapes)(text[start:end])
         if decoded is None:
             return
-        plain, places = decoded
-        for start, end, rank, kind in self._hits(plain):
-            hits.append((places[start], places[end], rank, kind))
+        for begin, stop, rank, kind in self._hits(decoded.text, depth + 1):
+            hits.append((start + decoded.place(begin), start + decoded.place(stop), rank, kind))
+
+
+def _around(places: list[int], size: int) -> Iterator[tuple[int, int]]:
+    """Stretches of the text with an escape never far away."""
+    begin, stop = max(0, places[0] - _REACH), places[0] + _REACH
+    for place in places[1:]:
+        if place - _REACH > stop:
+            yield begin, min(stop, size)
+            begin = place - _REACH
+        stop = place + _REACH
+    yield begin, min(stop, size)
 
 
 def _by_rank(hit: tuple[int, int, int, str]) -> tuple[int, int]:
@@ -263,6 +279,14 @@ def _plain(read: Callable[[str, int, int], tuple[int, int, str] | None], rank: i
             hits.append((found[0], found[1], rank, found[2]))
 
     return act
+
+
+def _block(text: str, start: int, end: int, hits: Hits) -> None:
+    if hits and hits[-1][0] <= start < hits[-1][1]:
+        return  # in the block that was just found
+    found = blocks.private_key(text, start, end)
+    if found is not None:
+        hits.append((found[0], found[1], TOKEN, found[2]))
 
 
 def _at(text: str, start: int, end: int, hits: Hits) -> None:

@@ -30,7 +30,7 @@ class Value(NamedTuple):
     """What gave it: `=`, `:`, `flag`, `is` and so on."""
 
 
-_LEFT = re.compile(r"[A-Za-z0-9_.\-]*$")
+_NAME_SIGNS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
 _GAP = r"(?:[ \t\r\n]|\\{1,7}[nrt]){0,16}+"
 _QUOTE = r"(?:\\{0,7}(?:\"{3}|'{3}|[\"'`])|&quot;|&\#34;|%22)"
 _AFTER = re.compile(
@@ -52,8 +52,7 @@ _AFTER = re.compile(
     """,
     re.X,
 )
-_BARE = re.compile(r"[^\s\"'`<>,;&|(){}\[\]\\]{1,1024}")
-_WIDE = re.compile(r"[^\s\"'`\\]{1,1024}")
+_BARE = re.compile(r"(?:[^\s\"'`<>,;&|(){}\[\]\\=]{1,512}+={0,2}){1,4}")
 _LONGEST = 2048
 
 
@@ -62,8 +61,8 @@ def value_after(text: str, start: int, end: int) -> Value | None:
     found = _AFTER.match(text, end)
     if found is None:
         return None
-    left = _LEFT.search(text, max(0, start - 40), start)
-    begin = left.start() if left else start
+    head = text[max(0, start - 40) : start]
+    begin = start - len(head) + len(head.rstrip(_NAME_SIGNS))
     if begin and text[begin - 1] == "\\" and begin < start and text[begin] in "nrt":
         begin += 1
     name = text[begin : found.end("rest")]

@@ -25,7 +25,8 @@ def private_key(text: str, start: int, end: int) -> Found:
     head = _PEM_HEAD.search(text, max(0, start - 48), start)
     if head is None:
         return None
-    tail = _PEM_TAIL.search(text, end, end + _LONGEST_BLOCK)
+    at = text.find("END", end, end + _LONGEST_BLOCK)
+    tail = None if at < 0 else _PEM_TAIL.search(text, max(end, at - 8), at + 64)
     if tail is not None:
         stop = tail.end()
         inner = re.sub(r"\\+[nr]|[\s.…]", "", text[end : tail.start()])
@@ -56,6 +57,8 @@ _JWT = re.compile(
 
 def web_token(text: str, start: int, end: int) -> Found:
     """At `eyJ`, which is base64 for the `{"` that its header begins with."""
+    if start and text[start - 1].isalnum() and text[start - 2 : start - 1] != "\\":
+        return None
     found = _JWT.match(text, start)
     if found is None:
         return None

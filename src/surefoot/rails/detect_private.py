@@ -135,6 +135,8 @@ _JOINED = re.compile(r"[0-9A-Za-z_]")
 
 def card(text: str, start: int, end: int) -> Found:
     """Around a group of digits that may be the first, or stand in the middle, of a card's number."""
+    if start and text[start - 1].isdigit():
+        return None  # the search stops at every digit of a long number; the first stop was enough
     begin = start
     least = max(0, start - 24)
     while begin > least and (
@@ -294,6 +296,8 @@ _IPV6 = re.compile(r"[0-9A-Fa-f:]{2,39}(?:\.\d{1,3}){0,3}")
 def ipv6(text: str, start: int, end: int) -> Found:
     """Around colons between hexadecimal digits."""
     begin = start
+    if begin and text[begin - 1] == ":":
+        return None  # a row of colons; the first stop was enough
     while begin > 0 and start - begin < 40 and (text[begin - 1] in _HEX or text[begin - 1] == ":"):
         begin -= 1
     begin = _after_escape(text, begin, start)

@@ -51,6 +51,7 @@ _PIECE = re.compile(r"\{([^{}]*)\}")
 _COUNTED = re.compile(r"([wuvtbpdhHxlAsLB])(\d+)(?:-(\d+))?")
 
 DEFAULT_ENTROPY = 2.5
+_MOST_HEADS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,10 +156,14 @@ class Rule:
             return tuple((plainly(word), self._before(word)) for word in self.words)
         if self.run:
             return ()
-        first = self.pieces[0]
-        if not first.texts:
+        heads = [""]
+        for piece in self.pieces:
+            if not piece.texts or len(heads) * len(piece.texts) > _MOST_HEADS:
+                break
+            heads = [head + text for head in heads for text in piece.texts]
+        if "" in heads:
             raise ValueError(f"{self.id}: needs words= or near=, for its shape begins with no fixed letters")
-        return tuple((plainly(text), 0) for text in first.texts)
+        return tuple((plainly(head), 0) for head in dict.fromkeys(heads))
 
     def _before(self, word: str) -> int:
         if any(plainly(text).startswith(word) for text in self.pieces[0].texts):
