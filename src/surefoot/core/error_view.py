@@ -37,7 +37,7 @@ def view_of(error: BaseException) -> dict[str, Any]:
         "code": StepFailed.code,
         "what": f"it raised {name}",
         "why": text[:2000],
-        "remedy": "See the step's code; `surefoot runs show --debug` has the traceback.",
+        "remedy": "Mend it there: `surefoot runs show RUN --debug` shows where it came from.",
     }
 
 
@@ -50,6 +50,9 @@ def text_of(error: BaseException) -> str:
         if type(error).__module__.startswith("jsonschema."):  # its text shows the value
             where = ".".join(str(part) for part in getattr(error, "absolute_path", ())) or "value"
             return f"{where}: does not satisfy {getattr(error, 'validator', 'its schema')}"
+        if isinstance(error, SurefootError):  # what helps against it is not what happened
+            what, why = _said(error, "what"), _said(error, "why")
+            return f"{what}; {why}" if why else what
         return str(error)
     except Exception:  # noqa: BLE001  a bug in somebody's exception must not become one of ours
         return "(it has no text that can be shown)"
