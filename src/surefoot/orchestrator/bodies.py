@@ -98,7 +98,8 @@ class Bodies:
                 self._road,
                 self._gateway,
                 deployment.prompts,
-                self._deployment.clock,
+                deployment.clock,
+                deployment.uuids,
                 deployment.park_after,
             )
         if step.isolation == "process":

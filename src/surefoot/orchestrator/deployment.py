@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from uuid import UUID, uuid4
 
 from ..core.clock import Clock
 from ..core.model import Model
@@ -12,6 +13,7 @@ from ..rails.redaction import Secrets
 from ..state.sealing import Keyring
 from ..state.store import Store
 from ..tools.invoke import Invoker
+from .ids import new_run_id
 from .prompts import Prompts
 from .resources import OpenResources
 
@@ -38,6 +40,9 @@ class Deployment:
     """Group or queue -> who belongs to it. None: nobody has said, so anyone may decide."""
     defined_by: str | None = None
     """The run whose journal carried the definition into the store, for this process."""
+    uuids: Callable[[], UUID] = uuid4
+    """For `run.uuid()`."""
+    run_ids: Callable[[int], str] = new_run_id
     park_after: float = 5.0
     """Seconds: a wait longer than this is not held in memory."""
     most_claims: int = 3

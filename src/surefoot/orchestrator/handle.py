@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -31,6 +31,7 @@ class Handle(Run):
         gateway: Gateway,
         prompts: Prompts,
         clock: Clock,
+        uuids: Callable[[], uuid.UUID],
         park_after: float,
     ) -> None:
         self.id = journal.run
@@ -43,6 +44,7 @@ class Handle(Run):
         self._gateway = gateway
         self._prompts = prompts
         self._clock = clock
+        self._uuids = uuids
         self._park_after = park_after
 
     async def ask(
@@ -119,7 +121,7 @@ class Handle(Run):
         return datetime.fromtimestamp(int(at) / MICROS, UTC)
 
     def uuid(self) -> uuid.UUID:
-        return uuid.UUID(self._drawn("uuid", str(uuid.uuid4())))
+        return uuid.UUID(self._drawn("uuid", str(self._uuids())))
 
     def _drawn(self, name: Any, fresh: str) -> str:
         self._body.go_on()

@@ -70,6 +70,10 @@ class Worker:
         """Whether this process drives the run at this moment."""
         return run in self._drives
 
+    def state_of(self, run: str) -> RunState | None:
+        drive = self._drives.get(run)
+        return None if drive is None else drive.state
+
     @property
     def has_room(self) -> bool:
         shared = not self._suspects and not self._alone and not self._stopping
