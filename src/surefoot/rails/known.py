@@ -1,0 +1,216 @@
+"""Finding known values in text: one Aho-Corasick pass over all their forms, and, where a text has line
+breaks or escapes, a second one over its plain reading (see forms.py).
+
+Nearly all text holds nothing, so that this is what must be quick; where something is found, its place is
+looked at closely.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ahocorasick_rs import AhoCorasick, MatchKind
+
+from ..core.jsons import dumps, loads
+from . import forms
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """What is to be replaced in a text: [start, end), by `label`."""
+
+    start: int
+    end: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A known value: what stands in its place, and the forms to look for as they are. `bounded`: broken over
+    lines it counts only where no letter or digit adjoins it, so that words are not made of others' ends."""
+
+    text: str
+    label: str
+    forms: Sequence[str]
+    bounded: bool = False
+    parts: Sequence[tuple[str, bool]] = ()
+    """(its beginning or end, whether it is the beginning): what is left of it where a text was cut."""
+
+
+class Known:
+    """Finds some values. Building one costs about 10 us a form, a search 1 us for 300 characters.
+    With `read=False` it looks for forms as they are only."""
+
+    def __init__(self, values: Iterable[Value], *, read: bool = True) -> None:
+        patterns: dict[str, str] = {}
+        parts: dict[str, tuple[str, bool]] = {}
+        self._flat: dict[str, tuple[Value, frozenset[int]]] = {}
+        values = list(values)
+        for value in values:
+            for form in value.forms:
+                patterns.setdefault(form, value.label)
+                if not read:
+                    continue
+                shown = forms.flat(form)
+                if len(shown) >= forms.SHORTEST and shown not in self._flat:
+                    own = forms.gaps_of(form) if shown != form else frozenset()
+                    self._flat[shown] = (value, own)
+        for value in values:
+            for part, begins in value.parts:
+                if patterns.setdefault(part, value.label) is value.label:
+                    parts.setdefault(part, (value.text, begins))
+        self._patterns = list(patterns)
+        self._parts = {n: parts[part] for n, part in enumerate(patterns) if part in parts}
+        self._labels = list(patterns.values())
+        self._find = _automaton(self._patterns)
+        self._flats = list(self._flat)
+        self._find_flat = _automaton(self._flats)
+        self._find_all: AhoCorasick | None = None
+        self.longest = max(map(len, self._patterns), default=0)
+        """Characters of the longest form."""
+
+    @property
+    def beginnings(self) -> frozenset[str]:
+        """Every proper beginning of a form, in its plain reading and as it is."""
+        return frozenset(
+            form[:end] for form in {*self._patterns, *self._flats} for end in range(1, len(form))
+        )
+
+    def holds(self, text: str) -> bool:
+        """Whether something may be found; false only where nothing is."""
+        if self._find is None:
+            return False
+        if self._find.find_matches_as_indexes(text):
+            return True
+        return forms.may_differ(text) and bool(self._candidates(text))
+
+    def spans(self, text: str) -> list[Span]:
+        """What is found, in order and apart from each other."""
+        if self._find is None:
+            return []
+        found = [self._span(text, *match) for match in self._find.find_matches_as_indexes(text)]
+        if forms.may_differ(text) and (kinds := self._candidates(text)):
+            for mail in kinds:
+                found += self._in_reading(text, mail=mail)
+            found = merged(found)
+        return found
+
+    def _span(self, text: str, n: int, start: int, end: int) -> Span:
+        """Of a value that was cut short as much as is there."""
+        if part := self._parts.get(n):
+            value, begins = part
+            if begins:
+                while end - start < len(value) and text[end : end + 1] == value[end - start]:
+                    end += 1
+            else:
+                while start and end - start < len(value) and text[start - 1] == value[start - end - 1]:
+                    start -= 1
+        return Span(start, end, self._labels[n])
+
+    def _candidates(self, text: str) -> list[bool]:
+        """Of the two plain readings those that hold a value."""
+        if self._find_flat is None:
+            return []
+        kinds = [False, True] if forms.is_mail(text) else [False]
+        return [
+            mail for mail in kinds if self._find_flat.find_matches_as_indexes(forms.flat(text, mail=mail))
+        ]
+
+    def _in_reading(self, text: str, *, mail: bool) -> list[Span]:
+        shown, places = forms.places(text, mail=mail)
+        if self._find_all is None:
+            # All matches, since one that is none after a closer look must not hide another.
+            self._find_all = AhoCorasick(self._flats, matchkind=MatchKind.Standard)
+        found = []
+        for n, start, end in self._find_all.find_matches_as_indexes(shown, overlapping=True):
+            value, own = self._flat[self._flats[n]]
+            if self._is_one(text, places, start, end, value, own):
+                found.append(Span(places.starts[start], places.ends[end - 1], value.label))
+        return found
+
+    def _is_one(
+        self, text: str, places: forms.Places, start: int, end: int, value: Value, own: frozenset[int]
+    ) -> bool:
+        """Characters that follow each other, or where they do not, a line break stands between them or the
+        value itself has white space."""
+        gaps = places.gaps[start + 1 : end]
+        if any(gap == forms.SPACE and n not in own for n, gap in enumerate(gaps, 1)):
+            return False
+        if value.bounded and forms.BREAK in gaps:
+            before, after = text[: places.starts[start]][-1:], text[places.ends[end - 1] :][:1]
+            return not (before.isalnum() or after.isalnum())
+        return True
+
+    def replace(self, text: str) -> str:
+        """The very same object where nothing was found."""
+        return replaced(text, self.spans(text)) if self.holds(text) else text
+
+    def replace_json(self, text: str, data: Sequence[str] | None = None) -> str:
+        """The same for text that is JSON, and stays JSON. `data` are the fields of an object whose own keys
+        are somebody's data; all other keys are then ours, and stay what they are."""
+        return in_json(text, self.replace, data) if self.holds(text) else text
+
+
+def _automaton(patterns: Sequence[str]) -> AhoCorasick | None:
+    return AhoCorasick(patterns, matchkind=MatchKind.LeftmostLongest) if patterns else None
+
+
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """In order, and apart from each other: of those that overlap the longest gives its label to all."""
+    found: list[Span] = []
+    longest = 0
+    for span in sorted(spans):
+        if found and span.start < found[-1].end:
+            last = found[-1]
+            size = span.end - span.start
+            label = span.label if size > longest else last.label
+            longest = max(longest, size)
+            found[-1] = Span(last.start, max(last.end, span.end), label)
+        else:
+            found.append(span)
+            longest = span.end - span.start
+    return found
+
+
+def replaced(text: str, spans: Sequence[Span]) -> str:
+    """`spans` in order and apart from each other; without any the very same object."""
+    if not spans:
+        return text
+    parts: list[str] = []
+    last = 0
+    for span in spans:
+        parts += (text[last : span.start], span.label)
+        last = span.end
+    parts.append(text[last:])
+    return "".join(parts)
+
+
+def in_json(text: str, replace: Callable[[str], str], data: Sequence[str] | None = None) -> str:
+    """JSON with every text in it replaced; the very same object where nothing was."""
+    value = loads(text)
+    if data is None or not isinstance(value, dict):
+        shown = _walk(value, replace, keys=True)
+    else:
+        shown = {name: _walk(item, replace, keys=name in data) for name, item in value.items()}
+    return text if shown == value else dumps(shown)
+
+
+def _walk(value: Any, replace: Callable[[str], str], *, keys: bool) -> Any:
+    match value:
+        case str():
+            return replace(value)
+        case dict():
+            return {
+                (replace(key) if keys else key): _walk(item, replace, keys=keys)
+                for key, item in value.items()
+            }
+        case list():
+            return [_walk(item, replace, keys=keys) for item in value]
+        case bool() | None:
+            return value
+        case _:
+            # A number that is a known value becomes its label: digits alone cannot hold one.
+            shown = replace(dumps(value))
+            return value if shown == dumps(value) else shown
