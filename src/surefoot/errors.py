@@ -22,7 +22,7 @@ error_catalogue.toml: an error without a remedy of its own has the first one fro
     ├── BudgetError          BudgetExceeded · PriceUnknown
     ├── TimedOut             StepTimedOut
     ├── RunError             StepFailed · RunNotFound · RunNotFinished · RunCancelled ·
-    │                        WorkflowChanged · Poisoned
+    │                        WorkflowChanged · Poisoned · IntakeClosed
     ├── InboxError           ItemNotFound · ItemClosed · WrongDecision · NotAllowedToDecide
     ├── StoreError           StoreUnavailable · StoreVersion · StaleLease · KeyUnavailable
     └── SystemFailed · Interrupted · Unexpected    what is no error of ours, told as one
@@ -411,6 +411,12 @@ class Poisoned(RunError):
     """Workers died or lost the run one after the other, so it waits for a person."""
 
     code = "poisoned"
+
+
+class IntakeClosed(RunError):
+    """A workflow takes no new runs now: somebody closed its intake."""
+
+    code = "intake_closed"
 
 
 # ── the inbox ────────────────────────────────────────────────────────────────────────────────────
