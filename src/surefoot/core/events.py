@@ -94,6 +94,15 @@ class RunFinished(Event):
     error: ErrorView | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RunForgotten(Event):
+    """The run's data key was deleted, and with it every exact value. Nothing follows this event."""
+
+    KIND: ClassVar[str] = "run.forgotten"
+    by: str = ""
+    reason: str = ""
+
+
 # ── steps ────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -272,6 +281,22 @@ class AskFailed(Event):
     ms: float = 0.0
 
 
+# ── money and time ───────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetWarned(Event):
+    """Most of a cap is used: once for each cap of a run, and once for each unit of a workflow's day, in the
+    journal of the run whose reservation got there. `unit` is a cap's name in the budget (nanousd, tokens,
+    tool_calls, model_calls, seconds); `used` is not told of a day, where others reserve at the same time."""
+
+    KIND: ClassVar[str] = "budget.warned"
+    unit: str
+    cap: float
+    used: float | None = None
+    day: str = ""
+
+
 # ── people ───────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -340,9 +365,13 @@ class ReviewResolved(Event):
 
 @dataclass(frozen=True, slots=True)
 class PrivateRevealed(Event):
+    """Exact values were shown to a person; in the journal before they were. Version 2 has the reason."""
+
     KIND: ClassVar[str] = "private.revealed"
+    VERSION: ClassVar[int] = 2
     to: str
     what: str = ""
+    reason: str = ""
 
 
 # ── time and chance ──────────────────────────────────────────────────────────────────────────────
@@ -447,6 +476,7 @@ INFORMING: frozenset[str] = frozenset(
         "value.drawn",
         "timer.fired",
         "call.refused",
+        "budget.warned",
     }
 )
 """Kinds that need no commit of their own: they ride along with the next one."""

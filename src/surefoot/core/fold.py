@@ -47,7 +47,10 @@ class RunState:
         self.usage = Usage()
         self.reserved_nanousd = 0
         self.reserved_tokens = 0
+        self.warned: set[tuple[str, str]] = set()
+        """Caps of which most is used, as (unit, day): the run's own have no day."""
         self.degraded = False
+        self.forgotten: e.RunForgotten | None = None
         self.call_at: dict[Place, str] = {}
         self.read_at: dict[tuple[Place, int], str] = {}
         self.approvals_at: dict[Place, list[str]] = {}
@@ -356,6 +359,9 @@ class RunState:
             self._release(ask)
         ask.status, ask.error, ask.ms = "failed", event.error, event.ms
 
+    def _budget_warned(self, event: e.BudgetWarned, at: int) -> None:
+        self.warned.add((event.unit, event.day))
+
     def _begin_wait(self, name: str, step: str | None) -> None:
         self.waits.add(name)
         if step is not None:
@@ -416,6 +422,9 @@ class RunState:
     def _revealed(self, event: e.PrivateRevealed, at: int) -> None:
         pass
 
+    def _forgotten(self, event: e.RunForgotten, at: int) -> None:
+        self.forgotten = event
+
     def _timer_set(self, event: e.TimerSet, at: int) -> None:
         self.timers[event.timer] = TimerState(event.timer, event.step, event.due, event.length)
         self.timer_at[event.step, event.attempt, event.occurrence] = event.timer
@@ -439,6 +448,7 @@ _APPLY: dict[type[e.Event], Any] = {
     e.RunCancelling: RunState._cancelling,
     e.RunRetried: RunState._retried,
     e.RunFinished: RunState._finished,
+    e.RunForgotten: RunState._forgotten,
     e.StepStarted: RunState._step_started,
     e.StepFinished: RunState._step_finished,
     e.StepFailed: RunState._step_failed,
@@ -453,6 +463,7 @@ _APPLY: dict[type[e.Event], Any] = {
     e.AskRejected: RunState._ask_rejected,
     e.AskRepaired: RunState._ask_repaired,
     e.AskFailed: RunState._ask_failed,
+    e.BudgetWarned: RunState._budget_warned,
     e.ApprovalRequested: RunState._approval_requested,
     e.ApprovalDecided: RunState._approval_decided,
     e.ApprovalExpired: RunState._approval_expired,

@@ -44,6 +44,8 @@ class Mailroom:
                 note(e.RunCancelling(body.get("by", ""), body.get("reason", "")))
             case "retry" if state.status in ("failed", "cancelled"):
                 note(e.RunRetried(body.get("by", ""), body.get("reason", "")))
+            case "reveal":
+                note(e.PrivateRevealed(body.get("by", ""), body.get("what", ""), body.get("reason", "")))
             case "decision":
                 item = state.items.get(body["item"])
                 if item is not None and item.status == "open":

@@ -1,0 +1,91 @@
+"""Forgetting a run: its exact values are gone for good, its journal of views stays and still verifies.
+
+The store deletes the run's data key and what else is exact of it, with a `run.forgotten` event in the same
+transaction, and then proves that no file holds the key any more. Both can be asked for again at any time:
+what is done is not done twice, and a proof that was held up is made.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from ..core import events as e
+from ..core.clock import Clock
+from ..errors import KeyUnavailable, RunNotFinished, RunNotFound
+from ..rails.redaction import Secrets
+from ..state.sealing import Keyring
+from ..state.store import RunRow, Store
+from .recorder import Sealer
+
+PATIENCE = 10.0
+"""Seconds to wait for somebody who reads the store, and holds up the proof."""
+
+_TRIES = 40
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """`first` is False where the run was forgotten before; `proved` tells of how many runs it was proved now
+    that their keys are in no file any more: also of those whose former proof was held up."""
+
+    run: str
+    at: int
+    first: bool
+    proved: int
+
+
+async def forget(
+    store: Store,
+    keyring: Keyring,
+    clock: Clock,
+    run: str,
+    *,
+    by: str = "",
+    reason: str = "",
+    secrets: Secrets | None = None,
+    patience: float = PATIENCE,
+) -> Forgotten:
+    """Raises RunNotFound, RunNotFinished (cancel it first), StoreUnavailable (deleted, not proved yet)."""
+    row = await _row(store, run)
+    first = False
+    if row.forgotten is None:
+        event = e.RunForgotten(by, reason)
+        _, record = (await _sealer(store, keyring, row, secrets)).record(event, clock.now())
+        record = replace(record, sealed=None)  # what it says beside its view shall not be known either
+        for left in range(_TRIES, -1, -1):
+            try:
+                first = await store.forget(run, record)
+                break
+            except RunNotFinished:
+                # A worker may hold an ended run for a moment, to take mail that came too late.
+                held = (await _row(store, run)).owner is not None
+                ended = (await _row(store, run)).ended is not None
+                if not (held and ended) or not left:
+                    raise
+                await clock.pause(0.05)
+        row = await _row(store, run)
+    proved = await store.prove_forgotten(patience)
+    return Forgotten(run, row.forgotten or 0, first, proved)
+
+
+async def _sealer(store: Store, keyring: Keyring, row: RunRow, secrets: Secrets | None) -> Sealer:
+    """One that knows the run's private values, for a reason may name one. A key that cannot be unwrapped does
+    not keep a run from being forgotten: there is nothing left that could be opened."""
+    sealer = Sealer(row.id, keyring.new_run_key(), secrets or Secrets({}))
+    with suppress(KeyUnavailable):
+        sealer = Sealer(row.id, keyring.unwrap(row.data_key or b""), secrets or Secrets({}))
+        for one in await store.events(row.id):
+            sealer.open(one)
+    return sealer
+
+
+async def _row(store: Store, run: str) -> RunRow:
+    row = await store.run(run)
+    if row is None:
+        raise RunNotFound(
+            f"there is no run {run!r} in the store",
+            why="its id may be misspelt, or it is in another store",
+            remedy="See `surefoot runs list`.",
+        )
+    return row

@@ -1,0 +1,109 @@
+"""The whole audit of a store, or of one run in it: chains, signatures, seals, and the rows beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from .audit import Finding, check
+from .crosscheck import Crosscheck, Journal, check_definitions
+from .sealing import Keyring
+from .store import RunFilter, RunRow, Store
+
+PAGE = 200
+_ALL = 1_000_000
+
+
+@dataclass
+class Examined:
+    runs: int = 0
+    events: int = 0
+    findings: list[Finding] = field(default_factory=list)
+
+
+class Examiner:
+    """`now` is for what may be due in the future."""
+
+    def __init__(self, store: Store, keyring: Keyring, now: Callable[[], int]) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._now = now
+        self._spent: dict[tuple[str, str], int] = {}
+        self._names: set[str] = set()
+        self._parents: dict[str, str] = {}
+        self._is_any_pruned = False
+        self.found = Examined()
+
+    async def one(self, run: str) -> Examined:
+        row = await self._store.run(run)
+        if row is None:
+            self.found.findings.append(Finding(run, "no_run", "there is no such run"))
+        else:
+            await self._look(row)
+        return self.found
+
+    async def everything(self) -> Examined:
+        before = None
+        while page := await self._store.runs(RunFilter(before=before, limit=PAGE)):
+            for row in page:
+                await self._look(row)
+            before = page[-1].id
+        await self._beside()
+        return self.found
+
+    async def _look(self, row: RunRow) -> None:
+        store, found = self._store, self.found
+        # A run that is being driven changes between two reads: look again until it has not.
+        while True:
+            events = await store.events(row.id)
+            items = await store.items(status=None, run=row.id, limit=_ALL)
+            mail = await store.mail(row.id)
+            again = await store.run(row.id)
+            if again is None or (again.seq, again.mail) == (row.seq, row.mail):
+                row = again or row
+                break
+            row = again
+        found.runs += 1
+        found.events += len(events)
+        found.findings += check(row, events, self._keyring)
+        self._names.add(row.id)
+        self._is_any_pruned |= row.pruned
+        workers = {worker.id for worker in await store.workers()}
+        crosscheck = Crosscheck(self._keyring, self._now())
+        journal = crosscheck.run(row, events, items, mail, workers)
+        found.findings += crosscheck.findings
+        if journal is not None:
+            self._remember(journal)
+
+    def _remember(self, journal: Journal) -> None:
+        submitted = journal.exact.submitted
+        if submitted is not None and submitted.forked_from:
+            self._parents[journal.row.id] = submitted.forked_from
+        for day, nanousd in journal.spent.items():
+            place = (journal.row.workflow, day)
+            self._spent[place] = self._spent.get(place, 0) + nanousd
+
+    async def _beside(self) -> None:
+        """What names runs, and must find them: strays, forks, the ledger of the days."""
+        store, findings = self._store, self.found.findings
+        for stray in await store.strays():
+            what = f"{stray.table} {stray.id} names run number {stray.row}, which is not there"
+            findings.append(Finding("", "stray", what))
+        for run, parent in self._parents.items():
+            if parent not in self._names:
+                findings.append(Finding(run, "stray", f"it was forked from {parent}, which is not there"))
+        days = {(day.workflow, day.day): day.nanousd for day in await store.days()}
+        for place in sorted(days.keys() | self._spent.keys()):
+            charged, spent = days.get(place, 0), self._spent.get(place, 0)
+            # Of pruned journals nobody knows any more what they have spent.
+            if charged < spent or (charged > spent and not self._is_any_pruned):
+                what = (
+                    f"{place[0]} was charged {charged} nano-dollars on {place[1]}, and its runs spent {spent}"
+                )
+                findings.append(Finding("", "ledger", what))
+        findings += check_definitions(await store.definitions())
+        ring = await store.ring()
+        for key in (ring.current, self._keyring.current):
+            if key in ring.retired or (key and key not in self._keyring.ids):
+                what = f"the store's key {key} is not one of the ring's, or was retired"
+                findings.append(Finding("", "ring", what))
