@@ -35,6 +35,7 @@ from .detect_assign import (
     is_token,
     is_wordy,
     value_after,
+    value_near,
 )
 from .detect_encoded import without_escapes, without_percent
 from .detect_rules import Rule, plainly, read_rules
@@ -122,7 +123,8 @@ class Detector:
             for word, before in () if rule.near else rule.keywords:
                 on([word], _token(rule, before))
         for word, around in near.items():
-            on([word], _near(around, word))
+            around.sort(key=_surest_first)
+            on([word], _near(around))
         self._runs = tuple(rule for rule in self.rules if rule.run)
         on(_PASSWORD_NAMES, _named("password", is_password))
         on(_PASS_NAMES, _named("password", _is_short_named))
@@ -289,6 +291,11 @@ def _block(text: str, start: int, end: int, hits: Hits) -> None:
         hits.append((found[0], found[1], TOKEN, found[2]))
 
 
+def _surest_first(rule: Rule) -> int:
+    """Of rules behind one provider's name, those with fixed letters before those of any."""
+    return 0 if rule.pieces[0].texts else 1
+
+
 def _at(text: str, start: int, end: int, hits: Hits) -> None:
     found = private.url_password(text, start, end)
     if found is not None:
@@ -342,14 +349,29 @@ def _stands_alone(text: str, start: int, end: int) -> bool:
     return True
 
 
-def _near(rules: list[Rule], word: str) -> Act:
+_OTHER_IDS = re.compile(
+    r"(?:request|trace|span|run|order|session|correlation|event|message|user|build|commit|digest|sha\d*|hash|"
+    r"checksum|etag|revision|version|deploy\w*|release|page|product|customer|invoice)[_\-. ]?(?:id|sha)?[^A-Za-z0-9]*$",
+    re.I,
+)
+
+
+def _near(rules: list[Rule]) -> Act:
     def act(text: str, start: int, end: int, hits: Hits) -> None:
-        value = value_after(text, start, end)
-        if value is None or is_wordy(value.text) or about_something_else(value, word):
+        found = value_near(text, end)
+        if found is None:
+            return
+        begin, stop = found
+        if _OTHER_IDS.search(text, end, begin):
+            return
+        while stop > begin and text[stop - 1] in ".:!":
+            stop -= 1
+        value = text[begin:stop]
+        if is_wordy(value):
             return
         for rule in rules:
-            if rule.expression.fullmatch(value.text) and rule.fits(value.text):
-                hits.append((value.start, value.end, TOKEN, rule.kind))
+            if rule.expression.fullmatch(value) and rule.fits(value):
+                hits.append((begin, stop, TOKEN, rule.kind))
                 return
 
     return act

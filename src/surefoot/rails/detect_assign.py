@@ -92,6 +92,25 @@ def value_after(text: str, start: int, end: int) -> Value | None:
     return Value(name, at, stop, value, quoted=False, how=how)
 
 
+_BEHIND_PROVIDER = re.compile(
+    rf"""
+    [A-Za-z0-9_.\-\ \t]{{0,32}}?
+    (?:{_QUOTE}|[\ \t\])]){{0,4}}
+    (?::{{1,4}}= | [?.+]= | =>? | ={{2,3}} | !={{1,2}} | :(?!//) | > | , | \|\|? | \ (?=[A-Za-z0-9_+/]{{16}}))
+    (?:{_GAP}(?:{_QUOTE}|=|\ |[bBrRfFuUL@$](?=["'])|\()){{0,5}}{_GAP}
+    (?P<value>[A-Za-z0-9_+/=.~:!|*%\-]{{5,600}}+)
+    """,
+    re.X,
+)
+
+
+def value_near(text: str, end: int) -> tuple[int, int] | None:
+    """Where the value of a name that begins with a provider's stands: read with less care than `value_after`, because
+    the value will have to have that provider's shape."""
+    found = _BEHIND_PROVIDER.match(text, end)
+    return None if found is None else found.span("value")
+
+
 def _is_escaped(text: str, at: int, least: int) -> bool:
     count = 0
     while at - 1 - count >= least and text[at - 1 - count] == "\\":
@@ -154,13 +173,16 @@ def is_dummy(text: str) -> bool:
     return _DUMMY.fullmatch(text) is not None or len(set(text)) < 3
 
 
+_CAMEL = re.compile(r"[a-z]*(?:[_\-. ]?[A-Z]?[a-z]{2,})+")
+
+
 def is_wordy(text: str) -> bool:
     """Words and nothing else, or all one letter: no token that a provider made."""
     if len(set(text)) < 3:
         return True
-    if any(sign.isdigit() for sign in text) or _WORDY.fullmatch(text) is None:
+    if any(sign.isdigit() for sign in text):
         return False
-    return not text.isalpha() or text.islower() or text.isupper() or not _is_mixed(text)
+    return text.islower() or text.isupper() or _CAMEL.fullmatch(text) is not None
 
 
 def is_password(value: Value, text: str) -> bool:

@@ -28,6 +28,7 @@ LETTERS = {
     "v": _WORD + "_",
     "t": _WORD + "-",
     "b": _WORD + "+/",
+    "e": _WORD + "_-=",
     "p": _WORD + "._-=~+/",
     "d": _DIGITS,
     "h": "0123456789abcdef",
@@ -43,12 +44,14 @@ _CLASSES = {
     name: "[" + letters.replace(_DIGITS, "0-9").replace(_UPPER, "A-Z").replace(_LOWER, "a-z") + "]"
     for name, letters in LETTERS.items()
 }
-for _name, _end in (("u", "_-"), ("t", "-"), ("p", "._=~+/-")):
+# Which of the two cases letters have is the least certain thing in a provider's documentation.
+_CLASSES["h"], _CLASSES["l"] = _CLASSES["x"], _CLASSES["w"]
+for _name, _end in (("u", "_-"), ("t", "-"), ("e", "_=-"), ("p", "._=~+/-")):
     _CLASSES[_name] = f"[0-9A-Za-z{_end}]"
 
 _UUID = "[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
 _PIECE = re.compile(r"\{([^{}]*)\}")
-_COUNTED = re.compile(r"([wuvtbpdhHxlAsLB])(\d+)(?:-(\d+))?")
+_COUNTED = re.compile(r"([wuvtbepdhHxlAsLB])(\d+)(?:-(\d+))?")
 
 DEFAULT_ENTROPY = 2.5
 _MOST_HEADS = 40
@@ -140,7 +143,11 @@ class Rule:
 
     @cached_property
     def expression(self) -> re.Pattern[str]:
-        return re.compile("".join(piece.expression for piece in self.pieces), re.I if self.any_case else 0)
+        said = "".join(piece.expression for piece in self.pieces)
+        if self.near:
+            # The name is half of the proof, so the letters need less care.
+            return re.compile(said.replace(_CLASSES["u"], _CLASSES["e"]), re.I)
+        return re.compile(said, re.I if self.any_case else 0)
 
     @cached_property
     def allowed(self) -> re.Pattern[str] | None:
