@@ -92,17 +92,22 @@ def parts_of(value: str) -> list[tuple[str, bool]]:
 
 # ── the plain reading ────────────────────────────────────────────────────────────────────────────
 
+# It begins with a set of characters and decides behind it: only so is a search without a match quick.
 _ESCAPES = r"""
-    (?P<unicode>(?:\\+u[0-9a-fA-F]{4})+)
-  | (?P<hex>(?:\\+x[0-9a-fA-F]{2})+)
-  | (?P<break>\\+[nrt])
-  | (?P<slash>\\+)
-  | (?P<percent>(?:%[0-9a-fA-F]{2})+)
-  | (?P<entity>&(?:\#[0-9]{1,7}|\#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,8});)
+    (?<=\\)\\*(?:
+        (?P<unicode>u[0-9a-fA-F]{4}(?:\\+u[0-9a-fA-F]{4})*)
+      | (?P<hex>x[0-9a-fA-F]{2}(?:\\+x[0-9a-fA-F]{2})*)
+      | (?P<break>[nrt])
+      | (?P<slash>)
+    )
+  | (?<=%)(?P<percent>[0-9a-fA-F]{2}(?:%[0-9a-fA-F]{2})*)
+  | (?<=&)(?P<entity>(?:\#[0-9]{1,7}|\#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,8});)
 """
-_TOKEN = re.compile(_ESCAPES, re.VERBOSE)
+_TOKEN = re.compile(rf"[\\%&](?:{_ESCAPES})", re.VERBOSE)
 _MAIL_TOKEN = re.compile(
-    r"(?P<soft>=(?:\r?\n|(?:\\+r)?\\+n)) | (?P<printable>(?:=[0-9a-fA-F]{2})+) |" + _ESCAPES, re.VERBOSE
+    r"[\\%&=](?:(?<==)(?:(?P<soft>\r?\n|(?:\\+r)?\\+n)|(?P<printable>[0-9a-fA-F]{2}(?:=[0-9a-fA-F]{2})*))"
+    rf"|{_ESCAPES})",
+    re.VERBOSE,
 )
 """The same for a text with soft line breaks, as mail has them."""
 
@@ -131,10 +136,10 @@ def flat(text: str, *, mail: bool = False) -> str:
     the same value broken over lines or escaped in any of these ways read alike."""
     if mail:
         text = _MAIL_TOKEN.sub(_read, text)
-    elif "\\" in text or "%" in text or "&" in text:
+    elif "%" in text or "&" in text or "\\u" in text or "\\x" in text:
         text = _TOKEN.sub(_read, text)
-    if "\\" in text:  # one that was itself written as an escape
-        text = _SLASHES.sub("", text)
+    if "\\" in text:  # written-out line breaks, or one that was itself written as an escape
+        text = text.replace("\\n", " ").replace("\\r", " ").replace("\\t", " ").replace("\\", "")
     return "".join(text.split())
 
 

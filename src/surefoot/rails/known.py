@@ -64,10 +64,9 @@ class Known:
         self._patterns = list(patterns)
         self._parts = {n: parts[part] for n, part in enumerate(patterns) if part in parts}
         self._labels = list(patterns.values())
-        self._find = _automaton(self._patterns)
+        self._find = _Search(self._patterns)
         self._flats = list(self._flat)
-        self._find_flat = _automaton(self._flats)
-        self._find_all: AhoCorasick | None = None
+        self._find_flat = _Search(self._flats)
         self.longest = max(map(len, self._patterns), default=0)
         """Characters of the longest form."""
 
@@ -80,17 +79,11 @@ class Known:
 
     def holds(self, text: str) -> bool:
         """Whether something may be found; false only where nothing is."""
-        if self._find is None:
-            return False
-        if self._find.find_matches_as_indexes(text):
-            return True
-        return forms.may_differ(text) and bool(self._candidates(text))
+        return self._find.hits(text) or (forms.may_differ(text) and bool(self._candidates(text)))
 
     def spans(self, text: str) -> list[Span]:
         """What is found, in order and apart from each other."""
-        if self._find is None:
-            return []
-        found = [self._span(text, *match) for match in self._find.find_matches_as_indexes(text)]
+        found = [self._span(text, *match) for match in self._find.all(text)]
         if forms.may_differ(text) and (kinds := self._candidates(text)):
             for mail in kinds:
                 found += self._in_reading(text, mail=mail)
@@ -111,20 +104,16 @@ class Known:
 
     def _candidates(self, text: str) -> list[bool]:
         """Of the two plain readings those that hold a value."""
-        if self._find_flat is None:
+        if not self._flats:
             return []
         kinds = [False, True] if forms.is_mail(text) else [False]
-        return [
-            mail for mail in kinds if self._find_flat.find_matches_as_indexes(forms.flat(text, mail=mail))
-        ]
+        return [mail for mail in kinds if self._find_flat.hits(forms.flat(text, mail=mail))]
 
     def _in_reading(self, text: str, *, mail: bool) -> list[Span]:
         shown, places = forms.places(text, mail=mail)
-        if self._find_all is None:
-            # All matches, since one that is none after a closer look must not hide another.
-            self._find_all = AhoCorasick(self._flats, matchkind=MatchKind.Standard)
         found = []
-        for n, start, end in self._find_all.find_matches_as_indexes(shown, overlapping=True):
+        # All matches, since one that is none after a closer look must not hide another.
+        for n, start, end in self._find_flat.overlapping(shown):
             value, own = self._flat[self._flats[n]]
             if self._is_one(text, places, start, end, value, own):
                 found.append(Span(places.starts[start], places.ends[end - 1], value.label))
@@ -153,8 +142,37 @@ class Known:
         return in_json(text, self.replace, data) if self.holds(text) else text
 
 
-def _automaton(patterns: Sequence[str]) -> AhoCorasick | None:
-    return AhoCorasick(patterns, matchkind=MatchKind.LeftmostLongest) if patterns else None
+class _Search:
+    """For any of some patterns. An automaton costs more to make than many searches for a few patterns, and
+    most runs end before they have made many: so it is made when it begins to pay."""
+
+    PAYS = 500
+    """Searches for single patterns, each some 50 ns."""
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self._patterns = patterns
+        self._searched = 0
+        self._longest: AhoCorasick | None = None
+        self._all: AhoCorasick | None = None
+
+    def hits(self, text: str) -> bool:
+        if self._longest is None and self._searched < self.PAYS:
+            self._searched += len(self._patterns)
+            return any(pattern in text for pattern in self._patterns)
+        return bool(self.all(text))
+
+    def all(self, text: str) -> list[tuple[int, int, int]]:
+        """(pattern, start, end), apart from each other: where several begin, the longest."""
+        if self._longest is None:
+            if not self._patterns:
+                return []
+            self._longest = AhoCorasick(self._patterns, matchkind=MatchKind.LeftmostLongest)
+        return self._longest.find_matches_as_indexes(text)
+
+    def overlapping(self, text: str) -> list[tuple[int, int, int]]:
+        if self._all is None:
+            self._all = AhoCorasick(self._patterns, matchkind=MatchKind.Standard)
+        return self._all.find_matches_as_indexes(text, overlapping=True)
 
 
 def merged(spans: Iterable[Span]) -> list[Span]:
