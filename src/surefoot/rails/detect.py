@@ -30,6 +30,7 @@ from .checks import IBAN_LENGTHS
 from .detect_assign import (
     Value,
     about_something_else,
+    is_identifier,
     is_password,
     is_strong_token,
     is_token,
@@ -367,7 +368,7 @@ def _near(rules: list[Rule]) -> Act:
         while stop > begin and text[stop - 1] in ".:!":
             stop -= 1
         value = text[begin:stop]
-        if is_wordy(value):
+        if is_wordy(value) or is_identifier(value):
             return
         for rule in rules:
             if rule.expression.fullmatch(value) and rule.fits(value):

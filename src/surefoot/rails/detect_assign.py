@@ -173,6 +173,7 @@ def is_dummy(text: str) -> bool:
     return _DUMMY.fullmatch(text) is not None or len(set(text)) < 3
 
 
+_CONSTANT = re.compile(r"[A-Z]+(?:_[A-Z0-9]+)+")
 _CAMEL = re.compile(r"[a-z]*(?:[_\-. ]?[A-Z]?[a-z]{2,})+")
 
 
@@ -185,10 +186,22 @@ def is_wordy(text: str) -> bool:
     return text.islower() or text.isupper() or _CAMEL.fullmatch(text) is not None
 
 
+_LONG_WORDS = re.compile(r"[a-z]{4,}")
+
+
+def is_identifier(text: str) -> bool:
+    """`V1OrganizationKeysPostRequest`: large and small letters, and half of them in words."""
+    if text.islower() or text.isupper():
+        return False
+    return 2 * sum(map(len, _LONG_WORDS.findall(text))) >= len(text)
+
+
 def is_password(value: Value, text: str) -> bool:
     """A word as weak as people choose them, so the surroundings must show that it is one."""
     size = len(value.text)
-    if size < 4 or size > 256 or is_dummy(value.text):
+    if size < 4 or size > 256 or is_dummy(value.text) or (value.how == "," and not value.quoted):
+        return False
+    if _CONSTANT.fullmatch(value.text) and value.text.upper() in (value.name.upper(), value.text):
         return False
     if value.quoted:
         if value.how in (",", "!=", "!==", "==", "===", ">") and _WORDY.fullmatch(value.text):
@@ -212,7 +225,9 @@ def is_token(value: Value, text: str) -> bool:
     size = len(said)
     if size < 8 or size > _LONGEST or is_dummy(said) or " " in said:
         return False
-    if not value.quoted and text[value.end : value.end + 1] in ("(", "["):
+    if not value.quoted and (value.how == "," or text[value.end : value.end + 1] in ("(", "[")):
+        return False
+    if is_identifier(said):
         return False
     if _UUID.fullmatch(said):
         return True

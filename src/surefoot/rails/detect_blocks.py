@@ -17,6 +17,7 @@ Found = tuple[int, int, str] | None
 _LONGEST_BLOCK = 20_000
 _PEM_HEAD = re.compile(r"-----\s?BEGIN [A-Z0-9 ]{0,32}$")
 _PEM_TAIL = re.compile(r"-----\s?END [A-Z0-9 ]{0,32}(?:PRIVATE KEY|private key)(?: BLOCK)?(?:-----)?", re.I)
+_BASE64_LINE = re.compile(r"[A-Za-z0-9+/=]{16}")
 _PEM_BODY = re.compile(r"(?:[A-Za-z0-9+/=\s:.,()\-]|\\+[nr]|\\/){0,20000}+")
 
 
@@ -30,7 +31,7 @@ def private_key(text: str, start: int, end: int) -> Found:
     if tail is not None:
         stop = tail.end()
         inner = re.sub(r"\\+[nr]|[\s.…]", "", text[end : tail.start()])
-        if len(inner) < 8 or is_dummy(inner):
+        if _BASE64_LINE.search(inner) is None or len(set(inner)) < 6:
             return None  # a pattern, a template, a sentence about keys
         return head.start(), stop, "private-key"
     body = _PEM_BODY.match(text, end)

@@ -260,7 +260,7 @@ def bare_ssn(text: str, start: int, end: int) -> Found:
 
 _IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 _VERSION_WORD = re.compile(
-    r"(?:\bv|\bver|version|release|build|revision|\brev|chrome/|firefox/|safari/|\w/|[=~^><]=?|@|-)[\s\"':=]{0,4}$",
+    r"(?:\bv|\bver|version|section|\brfc|chapter|clause|§|release|build|revision|\brev|chrome/|firefox/|safari/|\w/|[=~^><]=?|@|-)[\s\"':=]{0,4}$",
     re.I,
 )
 _ADDRESS_WORD = re.compile(

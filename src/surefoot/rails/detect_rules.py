@@ -136,6 +136,7 @@ class Rule:
     allow: str = ""
     any_case: bool = False
     run: bool = False
+    digit: bool = False
 
     @cached_property
     def pieces(self) -> list[Piece]:
@@ -181,6 +182,8 @@ class Rule:
         """Whether what the expression matched may be a secret, and is no example or dummy."""
         if self.allowed is not None and self.allowed.fullmatch(value):
             return False
+        if self.digit and not any(sign.isdigit() for sign in value):
+            return False
         return entropy(value) >= self.least_entropy
 
     def example(self, chance: random.Random) -> str:
@@ -211,7 +214,7 @@ def _rules(text: str) -> Iterator[Rule]:
             continue
         name, kind, shape, *options = line.split()
         said = dict(option.partition("=")[::2] for option in options)
-        unknown = said.keys() - {"words", "near", "entropy", "allow", "any", "run"}
+        unknown = said.keys() - {"words", "near", "entropy", "allow", "any", "run", "digit"}
         if unknown:
             raise ValueError(f"{name}: no option is called {', '.join(sorted(unknown))}")
         yield Rule(
@@ -224,4 +227,5 @@ def _rules(text: str) -> Iterator[Rule]:
             allow=said.get("allow", ""),
             any_case="any" in said,
             run="run" in said,
+            digit="digit" in said,
         )
