@@ -91,13 +91,14 @@ def lines_of_error(view: dict[str, Any]) -> list[str]:
 def report(error: BaseException, stderr: TextIO, *, debug: bool, stdout: TextIO | None = None) -> int:
     """Tells of an error on `stderr`, and as JSON on `stdout` where that is given; gives its exit code. A
     stream that takes no more (a full disk, a pipe that nobody reads) changes nothing of that."""
-    seen = {name: scrub(text) for name, text in view(error).items()}
+    foreign = _is_foreign(error)
+    seen = {name: scrub(text, foreign=foreign) for name, text in view(error).items()}
     if stdout is not None:
         _write(stdout, json.dumps({"error": seen}) + "\n")
     if debug:
         from ..core.error_view import trace_of
 
-        _write(stderr, scrub(trace_of(error)))
+        _write(stderr, scrub(trace_of(error), foreign=True))
     bold, end = ("\x1b[31m", "\x1b[0m") if is_rich(stderr) else ("", "")
     _write(stderr, f"{bold}error:{end} " + "\n".join(lines_of_error(seen)) + "\n")
     return exit_code(error)
@@ -119,14 +120,26 @@ def silence(stream: TextIO) -> None:
         return  # it is no file of the process's, or closed: nothing of it is left to complain
 
 
-def scrub(text: str) -> str:
-    """Without what is secret: the values of the environment's secrets."""
-    values = {name: value for name, value in os.environ.items() if any(part in name for part in SECRET_NAMES)}
-    if not values:
-        return text
-    from ..rails.redaction import Secrets
+def _is_foreign(error: BaseException | None) -> bool:
+    """Whether somebody else's exception speaks in it: then nobody knows what it says."""
+    while isinstance(error, SurefootError) and error.__cause__ is not None:
+        error = error.__cause__
+    return not isinstance(error, SurefootError | click.ClickException | KeyboardInterrupt | None)
 
-    return Secrets(values).scrub(text)
+
+def scrub(text: str, *, foreign: bool = False) -> str:
+    """Without the values of the environment's secrets; of `foreign` words also without what looks like a
+    secret or like private data (which takes 0.1 s to get ready for)."""
+    values = {name: value for name, value in os.environ.items() if any(part in name for part in SECRET_NAMES)}
+    if values:
+        from ..rails.redaction import Secrets
+
+        text = Secrets(values).scrub(text)
+    if foreign:
+        from ..rails.detect import standard
+
+        text = standard().redact(text)
+    return text
 
 
 class ShortFormatter(logging.Formatter):
@@ -141,7 +154,7 @@ class ShortFormatter(logging.Formatter):
             record = logging.makeLogRecord(
                 {**record.__dict__, "exc_info": None, "exc_text": None, "stack_info": None}
             )
-        return scrub(super().format(record))
+        return scrub(super().format(record), foreign=True)
 
 
 def quiet_the_rest(*, debug: bool) -> None:

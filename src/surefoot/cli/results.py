@@ -10,13 +10,16 @@ from ..core.workflow import Definition
 from ..errors import SurefootError
 from ..orchestrator.results import Result, Waiting
 from ..settings import Settings
-from .failures import DONE, FAILED, WAITING, lines_of_error, view
+from .failures import DONE, FAILED, WAITING, lines_of_error, scrub, view
 from .formats import call_text, clock_time, duration, iso, money, ours, store_words, work_words
 from .output import Output, one_line
 
 
 def error_json(error: SurefootError | None) -> dict[str, Any] | None:
-    return None if error is None else view(error)
+    """A run's error as its starter sees it: an error is a view, also for whom outputs are exact."""
+    if error is None:
+        return None
+    return {name: scrub(text, foreign=True) for name, text in view(error).items()}
 
 
 def result_json(workflow: Definition, result: Result) -> dict[str, Any]:
@@ -77,7 +80,7 @@ def tell_result(output: Output, result: Result, settings: Settings, target: str 
 
 
 def tell_error(output: Output, error: SurefootError) -> None:
-    first, *more = lines_of_error(view(error))
+    first, *more = lines_of_error(error_json(error) or {})
     output.say(f"  {first}", "bad")
     for line in more:
         output.say(line)

@@ -141,16 +141,19 @@ def _near_modules(name: str) -> str:
 
 def place_in_code(error: BaseException) -> str:
     """Where in the user's own code an error came up: the last frame that is neither ours nor a library's, or
-    else the last one that is not ours."""
-    ours = str(Path(__file__).parents[1]) + os.sep
-    libraries = tuple(sysconfig.get_paths()[name] + os.sep for name in ("stdlib", "purelib", "platlib"))
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith(("<", ours))
-    ]
-    own = [frame for frame in frames if not frame.filename.startswith(libraries)] or frames
-    return f"{_short(own[-1].filename)}, line {own[-1].lineno}: " if own else ""
+    else the last one of another package; "" where there is none."""
+    paths = sysconfig.get_paths()
+    packages = (paths["purelib"] + os.sep, paths["platlib"] + os.sep)
+    skipped = ("<", str(Path(__file__).parents[1]) + os.sep)
+    installed: list[traceback.FrameSummary] = []
+    own: list[traceback.FrameSummary] = []
+    for frame in traceback.extract_tb(error.__traceback__):
+        if frame.filename.startswith(packages):
+            installed.append(frame)
+        elif not frame.filename.startswith((*skipped, paths["stdlib"] + os.sep)):
+            own.append(frame)
+    found = own or [frame for frame in installed if not frame.filename.startswith(skipped)]
+    return f"{_short(found[-1].filename)}, line {found[-1].lineno}: " if found else ""
 
 
 def _short(filename: str | None) -> str:

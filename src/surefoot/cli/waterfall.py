@@ -10,7 +10,7 @@ from ..orchestrator.clock import SystemClock
 from ..orchestrator.trace import Span, Trace
 from ..settings import Settings
 from ..state.store import RunRow
-from .failures import lines_of_error
+from .failures import lines_of_error, scrub
 from .formats import STATUS_STYLES, call_text, clock_time, duration, money, until
 from .output import Cell, Column, Output, Style, clean, one_line
 from .results import decide_commands
@@ -136,4 +136,5 @@ def _tell_error(output: Output, error: dict[str, Any]) -> None:
 
 def _tell_details(output: Output, trace: Trace) -> None:
     for step, detail in trace.details:
-        output.answer(f"\n{step}:\n{clean(detail)}", "dim")
+        # Redacted when it was recorded; by an older version perhaps with fewer patterns.
+        output.answer(f"\n{step}:\n{clean(scrub(detail, foreign=True))}", "dim")
