@@ -1,15 +1,28 @@
-"""`surefoot audit`: whether journals are what was written."""
+"""`surefoot audit`: whether journals are what was written, here and in a file that has left the house."""
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TextIO
 
 import click
 
-from ..state.audit import Finding, check
+from ..errors import UsageError
+from ..orchestrator.clock import SystemClock
+from ..settings import Settings
+from ..state.audit import Finding
+from ..state.examine import Examined, Examiner
+from ..state.export import Checked, Writer, check_file
+from ..state.opening import place_of
+from ..state.sealing import Keyring
 from ..state.store import RunFilter, RunRow
 from .failures import DONE, FAILED
-from .formats import count
+from .formats import Duration, count, iso
 from .opening import Opened, go, open_store
 from .options import Given, command
 from .output import clean
@@ -25,44 +38,161 @@ def audit() -> None:
     Examples:
       surefoot audit verify
       surefoot audit verify RUN
+      surefoot audit export --since 30d --output audit.jsonl
+      surefoot audit verify --file audit.jsonl --keys keys.json
     """
 
 
 @command("verify", group=audit)
 @click.argument("run", required=False, metavar="[RUN]")
-def verify(given: Given, run: str | None) -> int:
-    """Check the hash chain and the signed end of one journal, or of all.
+@click.option(
+    "--file",
+    "source",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Check this export instead of the store.",
+)
+@click.option(
+    "--keys",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="With --file: the key ring. [default: SUREFOOT_MASTER_KEY, or keys.json beside the store]",
+)
+def verify(given: Given, run: str | None, source: Path | None, keys: Path | None) -> int:
+    """Check one journal, or all of them and what stands beside them.
 
-    Shows a changed, added, removed or cut-off event. It cannot show a whole store that was put back to an
-    earlier state: compare with a backup for that. Exit code 1 where something is not as it was written.
+    Shows a changed, added, removed or cut-off event, a swapped run or sealed value, a run that is gone
+    though something still names it, and rows (status, inbox, mail, keys, ledger) that do not say what the
+    journals say. It cannot show a whole store that was put back to an earlier state: compare with a backup
+    or an export for that. Without the key ring a --file is checked for its chain alone. Exit code 1 where
+    something is not as it was written.
     """
-    findings: list[Finding] = []
-    seen = {"runs": 0, "events": 0}
+    if source is not None:
+        return _verify_file(given, source, keys, run)
+    if keys is not None:
+        raise UsageError(
+            "--keys is for --file", why="a store has its own key ring", remedy="Leave one of them out."
+        )
 
-    async def look(opened: Opened, row: RunRow) -> None:
-        events = await opened.store.events(row.id)
-        seen["runs"] += 1
-        seen["events"] += len(events)
-        findings.extend(check(row, events, opened.keyring))
-
-    async def look_at_all() -> None:
+    async def look() -> Examined:
         async with open_store(given.settings) as opened:
-            if run is not None:
-                return await look(opened, await opened.run(run))
-            before = None
-            while page := await opened.store.runs(RunFilter(before=before, limit=PAGE)):
-                for row in page:
-                    await look(opened, row)
-                before = page[-1].id
+            examiner = Examiner(opened.store, opened.keyring, SystemClock().now)
+            if run is None:
+                return await examiner.everything()
+            await opened.run(run)
+            return await examiner.one(run)
 
-    go(look_at_all())
+    found = go(look())
+    return _tell(given, {"runs": found.runs, "events": found.events}, found.findings)
+
+
+def _verify_file(given: Given, source: Path, keys: Path | None, run: str | None) -> int:
+    if run is not None:
+        raise UsageError(
+            "RUN and --file exclude each other", why="a file is checked as a whole", remedy="Leave one out."
+        )
+    ring = _ring_for_file(given.settings, keys)
+    with source.open("rb") as lines:
+        found: Checked = check_file(lines, ring)
+    if ring is None:
+        given.output.warn("no key ring: the signatures were not checked, only that the chain holds together")
+    if found.unchecked:
+        given.output.warn(
+            f"{count(found.unchecked, 'event')} of an older store cannot be checked without what is sealed"
+        )
+    seen = {"runs": found.runs, "events": found.events, "unchecked": found.unchecked}
+    return _tell(given, {**seen, "signed": found.is_signed}, found.findings)
+
+
+def _ring_for_file(settings: Settings, keys: Path | None) -> Keyring | None:
+    if keys is not None:
+        return Keyring.load(keys)
+    if (ring := Keyring.from_env(os.environ)) is not None:
+        return ring
+    place = place_of(settings.store)
+    beside = place.with_name("keys.json") if isinstance(place, Path) else None
+    return Keyring.load(beside) if beside is not None and beside.exists() else None
+
+
+def _tell(given: Given, seen: dict[str, Any], findings: list[Finding]) -> int:
     output = given.output
     if output.json:
         output.document({**seen, "ok": not findings, "findings": [asdict(one) for one in findings]})
     else:
         for one in findings:
-            output.answer(f"{one.run}: {clean(one.what)}  [{one.problem}]", "bad")
+            output.answer(f"{one.run or 'the store'}: {clean(one.what)}  [{one.problem}]", "bad")
         said = "not as it was written" if findings else "as it was written"
         seen_all = f"{count(seen['runs'], 'run')}, {count(seen['events'], 'event')}"
         output.answer(f"{seen_all}: {said}", "bad" if findings else "good")
     return FAILED if findings else DONE
+
+
+@command("export", group=audit)
+@click.argument("runs", nargs=-1, metavar="[RUN]...")
+@click.option("--since", type=Duration(), metavar="TIME", help="Only runs made in this time: 90s, 12h, 30d.")
+@click.option(
+    "--output", "target", required=True, metavar="FILE|-", help="Where to; - is stdout. It is replaced."
+)
+def export(given: Given, runs: tuple[str, ...], since: int | None, target: str) -> None:
+    """Write journals to a file that can be checked anywhere: views, hashes and signatures, JSON Lines.
+
+    It holds no exact value, not even encrypted: of what lies sealed in the store it has the digest that the
+    chain was made over. `surefoot audit verify --file` checks it.
+    """
+    if runs and since is not None:
+        raise UsageError(
+            "RUN and --since exclude each other",
+            why="a named run is wanted in any case",
+            remedy="Leave one of them out.",
+        )
+    now = SystemClock().now()
+
+    async def write(out: TextIO) -> Writer:
+        async with open_store(given.settings) as opened:
+            writer = Writer(opened.keyring)
+            out.write(writer.head(iso(now) or "") + "\n")
+            chosen = _chosen(opened, runs) if runs else _made_since(opened, now, since)
+            async for row in chosen:
+                for line in writer.run(row, await opened.store.events(row.id, 0, row.seq)):
+                    out.write(line + "\n")
+            out.write(writer.end() + "\n")
+            return writer
+
+    with _opened(target) as out:
+        writer = go(write(out))
+    given.output.say(f"{count(writer.runs, 'run')}, {count(writer.events, 'event')} written to {target}")
+
+
+@contextmanager
+def _opened(target: str) -> Iterator[TextIO]:
+    """Complete or not at all: a former export is not replaced by half of a new one."""
+    if target == "-":
+        yield sys.stdout
+        return
+    path = Path(target)
+    draft = path.with_name(path.name + ".tmp")
+    try:
+        with draft.open("w", encoding="utf-8", newline="\n") as out:
+            yield out
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+async def _chosen(opened: Opened, runs: tuple[str, ...]) -> AsyncIterator[RunRow]:
+    for run in dict.fromkeys(runs):
+        yield await _quiet(opened, await opened.run(run))
+
+
+async def _made_since(opened: Opened, now: int, since: int | None) -> AsyncIterator[RunRow]:
+    before = None
+    start = None if since is None else now - since
+    while page := await opened.store.runs(RunFilter(since=start, before=before, limit=PAGE)):
+        for row in page:
+            yield await _quiet(opened, row)
+        before = page[-1].id
+
+
+async def _quiet(opened: Opened, row: RunRow) -> RunRow:
+    """The row as it is at this moment: a run that is being driven has grown since the page was read."""
+    return await opened.run(row.id)

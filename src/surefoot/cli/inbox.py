@@ -12,6 +12,7 @@ from ..core.rule import Approve, Decision, Deny, Edit, Settle
 from ..errors import TargetError, UsageError
 from ..orchestrator import saying
 from ..orchestrator.clock import SystemClock
+from ..orchestrator.revealing import Revealed
 from ..settings import Settings
 from ..state.store import ItemRow, RunRow
 from .formats import (
@@ -30,6 +31,7 @@ from .opening import go, open_store
 from .options import Given, command
 from .output import Cell, Column, clean, one_line
 from .results import decide_commands
+from .reveal import as_lines, must_fit, reveal_one, reveal_options
 from .target import load_target
 
 
@@ -121,19 +123,29 @@ def item_json(row: ItemRow) -> dict[str, Any]:
 
 @command("show", group=inbox)
 @click.argument("item")
-def show(given: Given, item: str) -> None:
-    """One item: what is asked, by which rule, until when, and the commands that decide it."""
+@reveal_options
+def show(given: Given, item: str, reveal: bool, by: str, reason: str) -> None:
+    """One item: what is asked, by which rule, until when, and the commands that decide it.
+
+    With --reveal the exact arguments, for whoever may decide it: who has seen them is in the journal first.
+    """
+    must_fit(reveal=reveal, by=by, reason=reason)
     settings = given.settings
+    revealed: Revealed | None = None
 
     async def read() -> tuple[ItemRow, RunRow]:
+        nonlocal revealed
         async with open_store(settings) as opened:
             row = await opened.item(item)
+            if reveal:
+                revealed = await reveal_one(opened, settings, item, by=by, reason=reason)
             return row, await opened.run(row.run)
 
     row, run = go(read())
     output = given.output
+    exact = None if revealed is None or revealed.item is None else revealed.item.to_json()
     if output.json:
-        output.document(item_json(row))
+        output.document(item_json(row) if exact is None else item_json(row) | {"revealed": exact})
         return
     now = SystemClock().now()
     output.answer(
@@ -153,6 +165,10 @@ def show(given: Given, item: str) -> None:
     for name, text in lines.items():
         if text:
             output.answer(f"  {name + ':':<9} {clean(str(text))}")
+    if exact is not None:
+        output.answer(f"  exact values, shown to {clean(by)}:")
+        for line in as_lines({"args": exact["args"], "reason": exact["reason"]}):
+            output.answer(f"    {clean(line)}")
     if row.status == "open":
         output.answer("")
         is_call = bool(row.view.get("tool"))

@@ -27,6 +27,8 @@ SECTIONS: dict[str, dict[str, str]] = {
         "tools": "The tools of a workflow.",
         "check": "The rails report: every tool, rule and limit.",
         "audit": "Prove that journals are what was written.",
+        "forget": "Delete the data key of an ended run, and prove that it is gone.",
+        "keys": "The master keys under which every run's data key is wrapped.",
     },
     "Look after it": {
         "doctor": "Look whether this machine is in order.",

@@ -3,7 +3,7 @@ read the store needs neither the workflow nor its keys for a view; only `fork` a
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import click
@@ -11,12 +11,14 @@ import click
 from ..core.jsons import dumps, loads
 from ..orchestrator import saying
 from ..orchestrator.clock import SystemClock
+from ..orchestrator.revealing import Revealed
 from ..orchestrator.trace import Trace, run_json, trace_of
 from ..state.store import RunFilter, RunRow, StoredEvent
 from .formats import STATUS_STYLES, Duration, ago, clock_time, iso, money, ours, store_words, work_words
 from .opening import Opened, go, open_runtime, open_store
 from .options import Given, command, deployment_options
 from .output import Cell, Column, clean, one_line
+from .reveal import as_lines, exact_values, must_fit, reveal_options, reveal_run
 from .target import load_target
 from .waterfall import tell_trace
 
@@ -113,6 +115,7 @@ def row_json(row: RunRow, key: str | None) -> dict[str, Any]:
         "due": iso(row.due),
         "events": row.seq,
         "pruned": row.pruned,
+        "forgotten": iso(row.forgotten),
         "error": row.summary.get("error"),
         "usage": row.summary.get("usage"),
         "waiting_for": row.summary.get("waiting_for", []),
@@ -124,43 +127,71 @@ def row_json(row: RunRow, key: str | None) -> dict[str, Any]:
 
 @command("show", group=runs)
 @click.argument("run")
-def show(given: Given, run: str) -> None:
+@reveal_options
+def show(given: Given, run: str, reveal: bool, by: str, reason: str) -> None:
     """What happened in a run: steps, asks, calls and waits, with times, tokens and money.
 
-    With --debug also the traceback of each step that failed.
+    With --debug also the traceback of each step that failed. With --reveal exact values instead of redacted
+    views, the input and every output among them: who has seen them, and why, is in the journal first.
     """
+    must_fit(reveal=reveal, by=by, reason=reason)
+    revealed: Revealed | None = None
 
     async def read() -> tuple[RunRow, Trace, dict[str, Any], bool]:
+        nonlocal revealed
         async with open_store(given.settings) as opened:
+            await opened.run(run)
+            if reveal:
+                revealed = await reveal_run(opened, given.settings, run, by=by, reason=reason)
             row = await opened.run(run)
             definition = await opened.store.definition(row.fingerprint)
-            trace = trace_of(await opened.store.events(run))
+            trace = trace_of(await opened.store.events(run) if revealed is None else revealed.events)
             return row, trace, loads(definition) if definition else {}, row.owner is not None
 
     row, trace, definition, is_held = go(read())
     document = run_json(row, trace, definition)
     if given.output.json:
-        more = {
+        more: dict[str, Any] = {
             "created": iso(row.created),
             "updated": iso(row.updated),
             "due": iso(row.due),
             "pruned": row.pruned,
+            "forgotten": iso(row.forgotten),
         }
+        if revealed is not None:
+            more["revealed"] = exact_values(revealed)
         given.output.document(document | more)
-    else:
-        tell_trace(given.output, row, trace, document, given.settings, is_held=is_held, debug=given.debug)
+        return
+    tell_trace(given.output, row, trace, document, given.settings, is_held=is_held, debug=given.debug)
+    if row.forgotten is not None:
+        given.output.answer(
+            f"Forgotten {clock_time(row.forgotten)}: its exact values are gone, for everybody."
+        )
+    if revealed is not None:
+        given.output.answer(f"Exact values, shown to {clean(by)}:", "strong")
+        for line in as_lines(exact_values(revealed)):
+            given.output.answer(f"  {clean(line)}")
 
 
 @command("events", group=runs)
 @click.argument("run")
 @click.option("--after", type=int, default=0, metavar="SEQ", help="Only events after this one.")
-def events(given: Given, run: str, after: int) -> None:
-    """A run's journal: every event's redacted view, in order."""
+@reveal_options
+def events(given: Given, run: str, after: int, reveal: bool, by: str, reason: str) -> None:
+    """A run's journal: every event's redacted view, in order.
+
+    With --reveal as they are, without redaction: who has seen them, and why, is in the journal first.
+    """
+    must_fit(reveal=reveal, by=by, reason=reason)
 
     async def read() -> None:
         async with open_store(given.settings) as opened:
             await opened.run(run)
-            async for event in _events(opened, run, after):
+            found = _events(opened, run, after)
+            if reveal:
+                revealed = await reveal_run(opened, given.settings, run, by=by, reason=reason)
+                found = _these_events(revealed.events, after)
+            async for event in found:
                 if given.output.json:
                     given.output.line(event_json(event))
                 else:
@@ -206,6 +237,12 @@ async def _events(opened: Opened, run: str, after: int) -> AsyncIterator[StoredE
         for event in page:
             yield event
         after = page[-1].seq
+
+
+async def _these_events(events: Iterable[StoredEvent], after: int) -> AsyncIterator[StoredEvent]:
+    for event in events:
+        if event.seq > after:
+            yield event
 
 
 async def _every_run(opened: Opened) -> AsyncIterator[RunRow]:
