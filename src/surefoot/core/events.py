@@ -451,6 +451,7 @@ def decode(kind: str, version: int, text: str) -> Event:
     if cls is None or version > cls.VERSION:
         raise StoreVersion(
             f"the journal holds {kind} of version {version}, which this version does not know",
+            why="a newer Surefoot wrote it",
             remedy="A newer Surefoot wrote it: run that one here.",
         )
     fields = loads(text)

@@ -212,12 +212,15 @@ def tool(
         _check_declared(own, effect, timeout, max_bytes)
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise BadSignature(
-                f"tool {own!r} is a generator", remedy="A tool is a function that gives its result once."
+                f"tool {own!r} is a generator",
+                why="its one result is what is validated and kept",
+                remedy="A tool is a function that gives its result once.",
             )
         hints = hints_of(function, "tool")
         if "return" not in hints:
             raise BadSignature(
                 f"tool {own!r} does not say what it returns",
+                why="results are validated by their type",
                 remedy="Annotate its result (-> None where there is none): results are validated.",
             )
         signature = list(inspect.signature(function).parameters.values())
@@ -225,7 +228,9 @@ def tool(
         stray = [p.name for p in signature[1:] if hints.get(p.name) is Call]
         if stray:
             raise BadSignature(
-                f"tool {own!r} takes its Call as {stray[0]!r}", remedy="A Call must be the first parameter."
+                f"tool {own!r} takes its Call as {stray[0]!r}",
+                why="the others are the arguments that a model gives",
+                remedy="A Call must be the first parameter.",
             )
         if isolation and _is_async(function):
             raise BadSignature(
@@ -260,11 +265,13 @@ def _check_declared(name: str, effect: Effect, timeout: float, max_bytes: int) -
     if not isinstance(effect, Effect):
         raise BadSignature(
             f"tool {name!r} has {effect!r} as its effect",
+            why="the effect decides what a crash in the middle leads to, so it must be one of four",
             remedy="Give Effect.READ, IDEMPOTENT, KEYED or ONCE.",
         )
     if not 0 < timeout < math.inf or max_bytes < 1:
         raise BadSignature(
             f"tool {name!r} has a timeout of {timeout} s and at most {max_bytes} bytes of result",
+            why="no call could end well with that",
             remedy="Give it some time and some room.",
         )
 

@@ -60,9 +60,17 @@ def note(leases: LeaseDuties, run: str, record: Record, taken: Sequence[int]) ->
         leases.reap(transaction)
         row, seq, head, _, owner, pruned, forgotten, _ = _unheld(transaction, run)
         if pruned:
-            raise RunNotFound(f"the journal of {run} was deleted")
+            raise RunNotFound(
+                f"the journal of {run} was deleted",
+                why="it was pruned, and its data key with it",
+                remedy="There is nothing left to forget.",
+            )
         if forgotten is not None:
-            raise KeyUnavailable(f"the run {run} was forgotten", why="its exact values are gone")
+            raise KeyUnavailable(
+                f"the run {run} was forgotten",
+                why="its exact values are gone",
+                remedy="Nothing brings them back; its redacted journal stays.",
+            )
         if owner is not None:
             return False
         transaction.check_ring()
@@ -116,7 +124,11 @@ def _unheld(transaction: Transaction, run: str) -> _Row:
     found: _Row | None
     found = transaction.connection.execute(_SQL["unheld"], (run,)).fetchone()
     if found is None:
-        raise RunNotFound(f"there is no run {run}", remedy="List the runs with `surefoot runs list`.")
+        raise RunNotFound(
+            f"there is no run {run}",
+            why="the id is misspelt, or the run lives in another store",
+            remedy="List the runs with `surefoot runs list`.",
+        )
     return found
 
 

@@ -66,7 +66,9 @@ def retire(key: str) -> Duty:
             return
         if key == keys.current:
             raise KeyUnavailable(
-                f"the master key {key} is the current one", remedy="Rotate first: `surefoot keys rotate`."
+                f"the master key {key} is the current one",
+                why="everything new is sealed under it",
+                remedy="Rotate first: `surefoot keys rotate`.",
             )
         (runs,) = connection.execute(_SQL["hangs"], {"key": bytes.fromhex(key)}).fetchone()
         if runs:

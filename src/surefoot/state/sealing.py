@@ -128,7 +128,9 @@ class Keyring:
         masters = [_Master(entry.key, entry.created) for entry in content.keys]
         digest = content.digest
         if digest is not None and len(digest) != KEY_BYTES:
-            raise KeyUnavailable("the digest key of the ring has not 32 bytes", remedy=REMEDY)
+            raise KeyUnavailable(
+                "the digest key of the ring has not 32 bytes", why="it was cut off or changed", remedy=REMEDY
+            )
         by_id = {master.id: master for master in masters}
         self._former |= {key: master for key, master in self._by_id.items() if key not in by_id}
         # A ring of the first version has no digest key of its own: it was derived from its oldest key.

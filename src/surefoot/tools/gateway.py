@@ -119,7 +119,11 @@ class Gateway:
                 remedy="Use one of these, or list the tool.",
             )
         if isinstance(tool, Tool) and tool is not found:
-            raise UnknownTool(f"{name!r} here is another tool than the one that {self._workflow} lists")
+            raise UnknownTool(
+                f"{name!r} here is another tool than the one that {self._workflow} lists",
+                why="two tools have this name, and the other one is listed",
+                remedy="List this one in tools=[...], or give one of them another name.",
+            )
         return found
 
     def _proposal(
@@ -162,6 +166,7 @@ class Gateway:
         if not policy.permitted(tool, self._grants):
             raise ToolDenied(
                 f"{tool.name} needs {tool.permission!r}; {self._workflow} grants {sorted(self._grants)}",
+                why="no grant that holds for this run names this permission",
                 remedy="Add it to grants= (and look whether the deployment or the run narrows them), "
                 "or remove the call.",
             )
@@ -170,7 +175,11 @@ class Gateway:
         room = ledger.room_for_call(self._journal.state)
         if isinstance(room, ledger.Over):
             tool = proposal.tool
-            over = BudgetExceeded(f"no budget left for {tool.name}: {room.what}", why=room.why)
+            over = BudgetExceeded(
+                f"no budget left for {tool.name}: {room.what}",
+                why=room.why,
+                remedy="Raise tool_calls= in Budget(...), or let the step do with fewer calls.",
+            )
             self._note_refused(body, tool, over, proposal)
             raise over
 
@@ -189,7 +198,9 @@ class Gateway:
         match call.status:
             case "given_up":
                 raise GivenUp(
-                    f"{tool.name}: a person gave up on this call", why="nobody knows whether it happened"
+                    f"{tool.name}: a person gave up on this call",
+                    why="nobody knows whether it happened",
+                    remedy="Catch GivenUp where the step can go on without it; `surefoot runs show RUN` tells who.",
                 )
             case "undone":
                 return None
@@ -213,7 +224,11 @@ class Gateway:
         """Follows the effect class of a call that may have happened. True: it did, and its result is in
         the journal. False: make it (again). Parks where only a person can tell."""
         if call.status == "intended":
-            raise CallUnknown(f"{tool.name}: the same call is still under way")
+            raise CallUnknown(
+                f"{tool.name}: the same call is still under way",
+                why="a branch beside this one makes it, or a thread of an attempt that was stopped",
+                remedy="Wait for the one that is under way, or tell the two apart by their arguments.",
+            )
         if tool.effect is not Effect.ONCE:
             return False
         return await self._acts.undisturbed(body, self._reconcile(body, tool, call))
@@ -365,7 +380,7 @@ class Gateway:
             raw = self._journal.raw(tool.output, value)
             tool.output.load(raw)
         except ValueError as error:
-            text = self._journal.scrub(str(error))[:500]
+            text = self._journal.scrub(text_of(error))[:500]
             raise InvalidResult(
                 f"{tool.name} answered with something that is not its declared result",
                 why=text,
@@ -373,7 +388,9 @@ class Gateway:
             ) from None
         if len(raw) > tool.max_bytes:
             raise InvalidResult(
-                f"{tool.name} answered with {len(raw)} bytes", why=f"at most {tool.max_bytes} are allowed"
+                f"{tool.name} answered with {len(raw)} bytes",
+                why=f"at most {tool.max_bytes} are allowed",
+                remedy="It did happen. Raise max_bytes= of the tool, or let it answer with less.",
             )
         return raw
 
