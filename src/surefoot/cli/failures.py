@@ -43,7 +43,7 @@ def told(error: BaseException) -> SurefootError:
         case click.Abort() | KeyboardInterrupt():  # click makes the first of the second
             return Interrupted("interrupted", why="Ctrl-C or SIGTERM ended the command")
         case click.ClickException():
-            return UsageError(error.format_message())
+            return UsageError(error.format_message(), why="the words of the command do not fit")
         case OSError():
             what = f"{error.filename} cannot be used" if error.filename else "the system refused something"
             return SystemFailed(what, why=_place(error) + (error.strerror or _text(error)))
