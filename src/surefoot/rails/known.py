@@ -7,8 +7,10 @@ looked at closely.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from ahocorasick_rs import AhoCorasick, MatchKind
@@ -67,15 +69,35 @@ class Known:
         self._find = _Search(self._patterns)
         self._flats = list(self._flat)
         self._find_flat = _Search(self._flats)
-        self.longest = max(map(len, self._patterns), default=0)
+        self.longest = max(map(len, (*self._patterns, *self._flats)), default=0)
         """Characters of the longest form."""
 
-    @property
-    def beginnings(self) -> frozenset[str]:
-        """Every proper beginning of a form, in its plain reading and as it is."""
-        return frozenset(
-            form[:end] for form in {*self._patterns, *self._flats} for end in range(1, len(form))
-        )
+    def begins(self, text: str, least: int = 1) -> int | None:
+        """Where at the end of `text` a form may have begun that goes on in text to come; `least` is how many
+        of its characters must be there already."""
+        found = self._begun(self._ends, text, least)
+        if not forms.may_differ(text):
+            return found
+        shown, places = forms.places(text)
+        place = self._begun(self._flat_ends, shown, least)
+        starts = [at for at in (found, None if place is None else places.starts[place]) if at is not None]
+        return min(starts, default=None)
+
+    @cached_property
+    def _ends(self) -> dict[str, list[str]]:
+        return _by_head(self._patterns)
+
+    @cached_property
+    def _flat_ends(self) -> dict[str, list[str]]:
+        return _by_head(self._flats)
+
+    def _begun(self, by_head: dict[str, list[str]], text: str, least: int) -> int | None:
+        for place in range(max(0, len(text) - self.longest), len(text) - least + 1):
+            begun = text[place:]
+            for form in by_head.get(begun[:HEAD], ()):
+                if len(form) > len(begun) and form.startswith(begun):
+                    return place
+        return None
 
     def holds(self, text: str) -> bool:
         """Whether something may be found; false only where nothing is."""
@@ -142,6 +164,26 @@ class Known:
         return in_json(text, self.replace, data) if self.holds(text) else text
 
 
+HEAD = 3
+"""Characters by which forms are looked up that may have begun."""
+
+
+def _by_head(patterns: Iterable[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for form in patterns:
+        for size in range(1, HEAD + 1):
+            found.setdefault(form[:size], []).append(form)
+    return found
+
+
+_HALF = re.compile("[\ud800-\udfff]")
+"""Half of a surrogate pair, which the search cannot read. What takes its place is as long."""
+
+
+def _readable(patterns: Iterable[str]) -> list[str]:
+    return [_HALF.sub("\ufffd", pattern) for pattern in patterns]
+
+
 class _Search:
     """For any of some patterns. An automaton costs more to make than many searches for a few patterns, and
     most runs end before they have made many: so it is made when it begins to pay."""
@@ -166,13 +208,16 @@ class _Search:
         if self._longest is None:
             if not self._patterns:
                 return []
-            self._longest = AhoCorasick(self._patterns, matchkind=MatchKind.LeftmostLongest)
-        return self._longest.find_matches_as_indexes(text)
+            self._longest = AhoCorasick(_readable(self._patterns), matchkind=MatchKind.LeftmostLongest)
+        try:
+            return self._longest.find_matches_as_indexes(text)
+        except UnicodeEncodeError:
+            return self._longest.find_matches_as_indexes(_HALF.sub("\ufffd", text))
 
     def overlapping(self, text: str) -> list[tuple[int, int, int]]:
         if self._all is None:
-            self._all = AhoCorasick(self._patterns, matchkind=MatchKind.Standard)
-        return self._all.find_matches_as_indexes(text, overlapping=True)
+            self._all = AhoCorasick(_readable(self._patterns), matchkind=MatchKind.Standard)
+        return self._all.find_matches_as_indexes(_HALF.sub("\ufffd", text), overlapping=True)
 
 
 def merged(spans: Iterable[Span]) -> list[Span]:

@@ -106,9 +106,11 @@ class Private:
 
     def known(self, text: str) -> Known | None:
         """What finds this run's values in this text."""
-        if self._plain is None or not _MAY_BE_ENCODED.search(text):
-            return self._plain
-        if self._encoded is None:
+        return self.every_form() if _MAY_BE_ENCODED.search(text) else self._plain
+
+    def every_form(self) -> Known | None:
+        """What finds them in any text; None without any."""
+        if self._encoded is None and self.placeholders:
             self._encoded = Known(
                 Value(value, placeholder, _private_forms(value), bounded=True)
                 for value, placeholder in self.placeholders.items()
