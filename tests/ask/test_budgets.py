@@ -356,20 +356,24 @@ async def test_a_model_without_a_price_is_not_asked(engine: Engine) -> None:
 
 
 async def test_a_days_budget_is_shared_by_all_runs_and_runtimes(engine: Engine) -> None:
-    """A dollar a day: 40 cents at most and 40 truly, so two fit, whoever asks."""
+    """A dollar a day: 40 cents at most and 40 truly, so two fit, whoever asks. The next one is refused, and those
+    after it wait for the next day."""
     workflow = asking(budget=Budget(usd="1", day_usd="1"))
     outcomes = []
-    for number in range(4):
+    for number in range(3):
         runtime = await engine.open(workflow, models=[Priced(costs=40)])
         run = (await runtime.start(Order(number=number))).id
         outcomes.append(await result(runtime, run))
-    assert [one.status for one in outcomes] == ["succeeded", "succeeded", "failed", "failed"]
+    assert [one.status for one in outcomes] == ["succeeded", "succeeded", "failed"]
     assert code(outcomes[2]) == "budget_exceeded"
     assert outcomes[2].error is not None
     assert "daily budget" in outcomes[2].error.what
     assert outcomes[2].usage.model_calls == 0
     day = await runtime.store.day("asking", "2026-01-01")
     assert cents(day.nanousd) == 80
+    run = (await runtime.start(Order(number=3))).id
+    await quiet(runtime)
+    assert (await runtime.look(run)).status == "queued"
 
 
 async def test_runs_at_the_same_moment_do_not_pass_the_days_budget_together(engine: Engine) -> None:
@@ -380,12 +384,16 @@ async def test_runs_at_the_same_moment_do_not_pass_the_days_budget_together(engi
         for number in range(3)
         for runtime in runtimes
     ]
-    outcomes = [await result(runtime, run) for runtime, run in runs]
+    for runtime in runtimes:
+        await quiet(runtime)
+    outcomes = [await runtime.look(run) for runtime, run in runs]
     spent = sum(one.usage.nanousd for one in outcomes)
-    assert cents(spent) <= 100
+    assert cents(spent) == 90
     day = await runtimes[0].store.day("asking", "2026-01-01")
     assert day.nanousd == spent
-    assert {one.status for one in outcomes} == {"succeeded", "failed"}
+    # What was under way when the day was gone is refused; what was not begun is not.
+    assert [one.status for one in outcomes].count("succeeded") == 3
+    assert "failed" in {one.status for one in outcomes} <= {"succeeded", "failed", "queued"}
 
 
 async def test_a_reservation_is_charged_to_its_own_day_and_settled_there(engine: Engine) -> None:

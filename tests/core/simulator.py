@@ -401,6 +401,8 @@ class Simulation:
             self.decide(self.chance.choice(open_items))
         elif dice < 0.75:
             self.note(e.PrivateRevealed("kim", "the run"))
+        elif dice < 0.8:
+            self.note(e.BudgetWarned("tokens", 100, 80))
         else:
             self.now += self.chance.choice([1, 60, 5000]) * SECOND
 

@@ -20,7 +20,7 @@ step.started step.finished step.failed
 call.refused call.intended call.returned call.failed call.unknown call.settled
 ask.reserved ask.answered ask.rejected ask.repaired ask.failed
 approval.requested approval.decided approval.expired review.opened review.resolved private.revealed
-timer.set timer.fired value.drawn
+timer.set timer.fired value.drawn budget.warned
 """.split()
 
 

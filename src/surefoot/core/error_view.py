@@ -28,8 +28,11 @@ def view_of(error: BaseException) -> dict[str, Any]:
             view["transient"] = True
         if (asked := wait_of(error)) is not None:
             view["retry_after"] = asked
-        if by := getattr(error, "data", {}).get("by"):
+        data = getattr(error, "data", {})
+        if by := data.get("by"):
             view["by"] = str(by)
+        if isinstance(status := data.get("status"), int):
+            view["status"] = status  # of a provider: a bad key concerns every run (see rails/breaker.py)
         return view
     text = text_of(error).strip()
     name = type(error).__name__
@@ -101,7 +104,7 @@ def error_of(view: dict[str, Any]) -> SurefootError:
     """The error that a view was made of, so that a replayed body sees what it saw before."""
     cls = every_error().get(view.get("code", ""), SurefootError)
     error = cls.__new__(cls)
-    data = {"by": view["by"]} if "by" in view else {}
+    data = {name: view[name] for name in ("by", "status") if name in view}
     SurefootError.__init__(
         error, view.get("what", "it failed"), why=view.get("why", ""), remedy=view.get("remedy", ""), **data
     )

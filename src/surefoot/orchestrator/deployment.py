@@ -14,6 +14,7 @@ from ..state.sealing import Keyring
 from ..state.store import Store
 from ..tools.invoke import Invoker
 from .ids import new_run_id
+from .intake import Intake
 from .prompts import Prompts
 from .resources import OpenResources
 
@@ -36,6 +37,7 @@ class Deployment:
     fingerprint: str
     definition: str
     """What the fingerprint is of, as JSON."""
+    intake: Intake
     people: Mapping[str, Sequence[str]] | None = None
     """Group or queue -> who belongs to it. None: nobody has said, so anyone may decide."""
     defined_by: str | None = None

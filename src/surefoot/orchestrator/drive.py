@@ -64,6 +64,7 @@ class Drive:
             sealer=sealer,
             clock=deployment.clock,
             day_caps=deployment.day_caps,
+            sign_of=deployment.intake.sign_of,
         )
         self._acts = Acts(deployment.clock, lambda: holds_lease() and not self.journal.lost)
         starter = state.submitted.grants if state.submitted else None
@@ -88,6 +89,9 @@ class Drive:
         self._mail = False
         self._stopping = False
         self._time_up: Timer | None = None
+        self._warning: Timer | None = None
+        self._warn_at: int | None = None
+        """When most of the run's time is used."""
 
     # ── from outside ──
 
@@ -130,8 +134,9 @@ class Drive:
             self.abandon()
             raise
         finally:
-            if self._time_up is not None:
-                self._time_up.cancel()
+            for timer in (self._time_up, self._warning):
+                if timer is not None:
+                    timer.cancel()
             if self.journal.lost and self._deployment.defined_by == self.run:
                 self._deployment.defined_by = None  # what it wrote may not have arrived
             await self._let_go_of_bodies()
@@ -156,6 +161,9 @@ class Drive:
         )
         if (left := ledger.micros_left(state, self._clock.now())) is not None:
             self._time_up = self._clock.call_at(self._clock.now() + left, self._poked.set)
+        self._warn_at = ledger.warn_at(state, self._clock.now())
+        if self._warn_at is not None:
+            self._warning = self._clock.call_at(self._warn_at, self._poked.set)
         if not lines and self._deployment.defined_by is None:
             # Once per process: a later version can tell by it what has changed.
             self._deployment.defined_by = self.run
@@ -214,6 +222,10 @@ class Drive:
             now = self._clock.now()
             if self._overtime(now):
                 return await self._fail_overtime()
+            if self._warn_at is not None and now >= self._warn_at:
+                self._warn_at = None
+                for warned in ledger.warnings(state, now):
+                    self.journal.warn(warned)
             moved = False
             for action in decide(self._plan, state, now, self._active):
                 match action:
@@ -280,7 +292,7 @@ class Drive:
             if timer is not None:
                 timer.cancel()
         if self.journal.lost:
-            raise StaleLease(f"{self.run}: another worker holds the run now")
+            raise StaleLease(f"{self.run}: another worker holds the run now", why="it took the run over")
         return True
 
     # ── bodies ──
@@ -322,7 +334,7 @@ class Drive:
     async def _finish(self, action: Finish) -> None:
         await self._let_go_of_bodies()
         if self.journal.lost:
-            raise StaleLease(f"{self.run}: another worker holds the run now")
+            raise StaleLease(f"{self.run}: another worker holds the run now", why="it took the run over")
         match action.status:
             case "succeeded":
                 self._end("succeeded", None)

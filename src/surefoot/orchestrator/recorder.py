@@ -7,8 +7,9 @@ with the exact text sealed beside it, and appended, together with the index rows
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from ..core import events as e
 from ..core.clock import Clock
@@ -19,15 +20,18 @@ from ..core.private import Found
 from ..core.schema import Dumps
 from ..errors import BudgetExceeded, ItemClosed, StaleLease
 from ..rails.detect import Detector, standard
-from ..rails.ledger import day_of
+from ..rails.ledger import TELLING, day_of, most_of, said, warnings
 from ..rails.placeholders import resolve, resolve_json
 from ..rails.provenance import leaves
 from ..rails.redaction import Private, Secrets
+from ..state.intake import Sign
 from ..state.sealing import RunKey
 from ..state.store import (
     Append,
     CloseItem,
     DayCharge,
+    DayWarning,
+    Grown,
     Lease,
     NewItem,
     Record,
@@ -35,7 +39,10 @@ from ..state.store import (
     Store,
     StoredEvent,
 )
+from .intake import SignOf, tell_of
 from .summary import summary_of
+
+log = logging.getLogger("surefoot.budget")
 
 
 def _writable(text: str) -> str:
@@ -157,24 +164,37 @@ class Sealer:
 
 
 def charge_for(
-    event: Event, state: RunState, workflow: str, caps: tuple[int | None, int | None]
+    event: Event, state: RunState, workflow: str, caps: tuple[int | None, int | None], at: int
 ) -> DayCharge | None:
     """What an event adds to, or gives back to, the workflow's day. Called before the event is folded."""
-    nanousd, tokens, day_at = 0, 0, None
     match event:
         case e.AskReserved():
-            nanousd, tokens = event.nanousd, event.tokens_in + event.tokens_out
+            tokens = event.tokens_in + event.tokens_out
+            return DayCharge(workflow, day_of(at), event.nanousd, tokens, *caps, warnings=_lines(caps, at))
+        # Charged to the day of the reservation, so that midnight neither loses nor doubles anything.
         case e.AskAnswered(held=False) if ask := state.asks.get(event.ask):
-            nanousd, tokens = event.nanousd - ask.nanousd, event.tokens_in + event.tokens_out - ask.tokens
-            day_at = ask.at
+            money, tokens = event.nanousd, event.tokens_in + event.tokens_out
+            more = (money - ask.nanousd, tokens - ask.tokens)
+            return DayCharge(workflow, day_of(ask.at), *more, *caps, money, tokens)
         case e.AskFailed(charged=False) if ask := state.asks.get(event.ask):
-            nanousd, tokens, day_at = -ask.nanousd, -ask.tokens, ask.at
+            return DayCharge(workflow, day_of(ask.at), -ask.nanousd, -ask.tokens, *caps)
         case _:
             return None
-    if caps == (None, None) and not nanousd:
-        return None
-    # Charged to the day of the reservation, so that midnight neither loses nor doubles anything.
-    return DayCharge(workflow, day_of(day_at or 0) if day_at else "", nanousd, tokens, *caps)
+
+
+_DAY_UNITS: tuple[Literal["nanousd", "tokens"], ...] = ("nanousd", "tokens")
+
+
+def _lines(caps: tuple[int | None, int | None], at: int) -> tuple[DayWarning, ...]:
+    """The warnings of a day, ready for the journal of the run whose reservation gets there."""
+    found = []
+    for unit, cap in zip(_DAY_UNITS, caps, strict=True):
+        if cap:
+            # Numbers of the journal's own: there is nothing in it that could have to be sealed.
+            event = e.BudgetWarned(unit, cap, day=day_of(at))
+            record = Record(event.KIND, event.VERSION, at, event.encode())
+            found.append(DayWarning(unit, most_of(cap), record))
+    return tuple(found)
 
 
 class Recorder:
@@ -190,6 +210,7 @@ class Recorder:
         sealer: Sealer,
         clock: Clock,
         day_caps: tuple[int | None, int | None],
+        sign_of: SignOf = lambda event, state, shown: None,
     ) -> None:
         self.run = lease.run
         self.state = state
@@ -203,10 +224,12 @@ class Recorder:
         self._store = store
         self._clock = clock
         self._day_caps = day_caps
+        self._sign_of = sign_of
         self._pending: list[Record] = []
         self._opens: list[NewItem] = []
         self._closes: list[CloseItem] = []
         self._charges: list[DayCharge] = []
+        self._signs: list[Sign] = []
         self._taken: list[int] = []
         self._definition: tuple[str, str] | None = None
         self._change: RunChange | None = None
@@ -226,6 +249,14 @@ class Recorder:
         self._pending.append(record)
         if self._settled and isinstance(event, e.AskAnswered | e.AskFailed):
             self._wake()
+        if type(event) in TELLING:
+            for warned in warnings(self.state):
+                self.warn(warned)
+
+    def warn(self, warned: e.BudgetWarned) -> None:
+        """Of the run's own budget: into the journal with the next commit."""
+        self.note(warned)
+        log.warning("%s (%s): %s", self.run, self._workflow, said(warned))
 
     async def write(self, *events: Event) -> None:
         noted = before = None
@@ -239,8 +270,8 @@ class Recorder:
         try:
             await self.flush()
         finally:
-            if noted is not None:
-                await noted
+            if before is not None and noted is not None and (grown := await noted) is not None:
+                self._hear(grown, before)
 
     def raw(self, shape: Dumps, value: Any) -> Raw:
         return self.sealer.raw(shape, value)
@@ -307,12 +338,13 @@ class Recorder:
     async def flush(self) -> None:
         """One append of all that is pending."""
         if self.lost:
-            raise StaleLease(f"{self.run}: another worker holds the run now")
+            raise StaleLease(f"{self.run}: another worker holds the run now", why="it took the run over")
         append = self._gathered()
         if append is None:
             return
         try:
-            await self._store.append(append)
+            if (grown := await self._store.append(append)) is not None:
+                self._hear(grown, append)
             self.is_defined |= append.definition is not None
         except StaleLease:
             self.lost = True
@@ -321,7 +353,9 @@ class Recorder:
             if not any(close.status == "closed" for close in append.closes):
                 raise
             await self._append_without_decided(append)
-        except BudgetExceeded:
+        except BudgetExceeded as refusal:
+            if (change := refusal.data.pop("change", None)) is not None:
+                tell_of(change)
             self._give_back(append)
             raise
 
@@ -340,8 +374,10 @@ class Recorder:
             tuple(self._taken),
             tuple(self._charges),
             self._definition,
+            tuple(self._signs),
         )
         self._pending, self._opens, self._closes, self._charges, self._taken = [], [], [], [], []
+        self._signs = []
         self._change = self._definition = None
         return append
 
@@ -357,6 +393,7 @@ class Recorder:
         self._pending = list(append.records) + self._pending
         self._opens, self._charges, self._taken = list(append.opens), list(append.charges), list(append.taken)
         self._definition = append.definition
+        self._signs = list(append.signs)
         if append.change is not None:
             self.change(append.change)
         await self.flush()
@@ -370,6 +407,17 @@ class Recorder:
             self.state.usage.model_calls -= 1
         self._wake()
 
+    def _hear(self, grown: Grown, append: Append) -> None:
+        """What the store made of an append, because it alone sees what all workers do."""
+        for warning in (warning for charge in append.charges for warning in charge.warnings):
+            if warning.unit in grown.warned:
+                record = warning.record
+                warned = e.decode(record.kind, record.version, record.view)
+                self.state.apply(Entry(self.state.seq + 1, record.at, warned))
+                log.warning("%s: %s", self._workflow, said(warned))
+        for change in grown.changes:
+            tell_of(change)
+
     def _wake(self) -> None:
         waiters, self._settled = self._settled, []
         for waiter in waiters:
@@ -382,18 +430,10 @@ class Recorder:
             case e.StepStarted() | e.StepFinished():
                 return
             case e.AskReserved() | e.AskAnswered() | e.AskFailed():
-                if charge := charge_for(event, self.state, self._workflow, self._day_caps):
-                    day = charge.day or day_of(at)
-                    self._charges.append(
-                        DayCharge(
-                            charge.workflow,
-                            day,
-                            charge.nanousd,
-                            charge.tokens,
-                            charge.cap_nanousd,
-                            charge.cap_tokens,
-                        )
-                    )
+                if charge := charge_for(event, self.state, self._workflow, self._day_caps, at):
+                    self._charges.append(charge)
+                if sign := self._sign_of(event, self.state, self.sealer.shown):
+                    self._signs.append(sign)
             case e.ApprovalRequested() | e.ReviewOpened():
                 self._opens.append(self._item(event, at))
             case e.ApprovalExpired():

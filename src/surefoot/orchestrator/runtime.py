@@ -35,6 +35,7 @@ from ..errors import (
 )
 from ..models.providers import open_model
 from ..rails import policy
+from ..rails.breaker import USUAL, BreakerTerms
 from ..rails.redaction import Secrets
 from ..state.crash import CrashPoint
 from ..state.opening import DEFAULT_STORE, make_store
@@ -46,6 +47,7 @@ from .clock import SystemClock
 from .deployment import Deployment
 from .drive import Drive
 from .ids import new_run_id
+from .intake import Intake
 from .prompts import Prompts
 from .recorder import Sealer
 from .resources import OpenResources
@@ -71,6 +73,7 @@ class Runtime:
     `store` is a URL. `concurrency` is how many runs this process holds in memory at once. `grants`
     narrows the workflow's grants; `models` and `resources` replace its own; `people` says who belongs to a
     group.
+    `breaker` says when providers that keep failing pause the intake (None: never).
     `lease` is how many seconds this process may be silent before others may take its runs (15).
     With `drive=False` it submits, decides and looks, and leaves the driving to others. `on_left` is told
     of each run that leaves this process's hands: ended, waiting, or given back.
@@ -91,6 +94,7 @@ class Runtime:
         chance: Callable[[], float] = random.random,
         lease: float | None = None,
         park_after: float = 5.0,
+        breaker: BreakerTerms | None = USUAL,
         drive: bool = True,
         keyring: Keyring | None = None,
         on_left: Callable[[str, RunState], None] | None = None,
@@ -107,6 +111,7 @@ class Runtime:
         self._chance = chance
         self._lease = lease or (LEASE_BY_HAND if self._clock.by_hand else LEASE)
         self._park_after = park_after
+        self._breaker = breaker
         self._drive = drive
         self._keyring = keyring
         self._on_left = on_left
@@ -125,6 +130,15 @@ class Runtime:
         models = [open_model(spec, self._model_settings) for spec in self._model_specs]
         prompts = Prompts()
         fingerprint, definition = fingerprint_of(self.workflow.describe(prompts.digests(self.workflow)))
+        secrets = Secrets(_secret_values(self.workflow))
+        intake = Intake(
+            self._store,
+            self.workflow.name,
+            self._clock,
+            models=[model.name for model in models],
+            terms=self._breaker,
+            scrub=secrets.scrub,
+        )
         self._deployment = Deployment(
             workflow=self.workflow,
             store=self._store,
@@ -136,9 +150,10 @@ class Runtime:
             resources=OpenResources(),
             prompts=prompts,
             grants=policy.narrowed(self.workflow.grants, self._grants),
-            secrets=Secrets(_secret_values(self.workflow)),
+            secrets=secrets,
             fingerprint=fingerprint,
             definition=definition,
+            intake=intake,
             people=self._people,
             park_after=self._park_after,
         )
@@ -179,6 +194,11 @@ class Runtime:
     @property
     def deployment(self) -> Deployment:
         return self._deployment
+
+    @property
+    def intake(self) -> Intake:
+        """Whether new runs of the workflow are taken up, by any worker: look, pause, resume."""
+        return self._deployment.intake
 
     def begin_driving(self) -> None:
         """Takes up whatever is due in the store from now on; `start` and `result` do it by themselves."""

@@ -90,6 +90,7 @@ class Worker:
     async def begin(self) -> None:
         _settle_heap()
         await self._beat()
+        await self._deployment.intake.raise_caps(*self._deployment.day_caps)
 
     def take(self, claimed: Claimed, state: RunState, sealer: Sealer) -> None:
         """Drives a run that this worker holds already (one that shuts down gives it back)."""
@@ -195,6 +196,8 @@ class Worker:
                 log.error("%s cannot go on: %s", one.lease.run, error)
                 await self._set_back(one)
                 continue
+            if one.trial:
+                log.info("%s is tried: does a provider answer again?", one.lease.run)
             self.take(one, state, sealer)
 
     def load(self, claimed: Claimed, stored: Sequence[StoredEvent]) -> tuple[RunState, Sealer]:

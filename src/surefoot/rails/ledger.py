@@ -6,10 +6,12 @@ the process dies counts as spent, so the caps hold whatever happens.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from ..core import events as e
 from ..core.clock import MICROS
 from ..core.fold import RunState
 from ..core.model import NANO, Bound
@@ -66,6 +68,57 @@ def room_for_call(state: RunState) -> Room:
     if cap is not None and state.usage.tool_calls + 1 > cap:
         return Over("tool calls", f"{cap} allowed, {state.usage.tool_calls} made")
     return Fits()
+
+
+MOST = 80
+"""Per cent of a cap at which somebody is warned."""
+
+TELLING = frozenset({e.AskAnswered, e.AskFailed, e.CallIntended, e.RunClaimed})
+"""Events after which `warnings` may have something new to say. Of money and tokens what is spent or held
+counts, not what is reserved: a worst case that turns out small would be a false alarm."""
+
+
+def warnings(state: RunState, now: int | None = None) -> list[e.BudgetWarned]:
+    """Of the run's own caps those that are mostly used and that nobody was warned of yet; `now` looks at the
+    time too. A cap of nothing is none that one could near."""
+    caps, usage, warned = caps_of(state), state.usage, state.warned
+    used: dict[str, float] = {
+        "nanousd": usage.nanousd,
+        "tokens": usage.tokens_in + usage.tokens_out,
+        "tool_calls": usage.tool_calls,
+        "model_calls": usage.model_calls,
+    }
+    if now is not None:
+        used["seconds"] = state.active_micros(now) / MICROS
+    found = []
+    for unit, so_far in used.items():
+        cap = caps.get(unit)
+        if cap and so_far * 100 >= cap * MOST and (unit, "") not in warned:
+            found.append(e.BudgetWarned(unit, cap, so_far))
+    return found
+
+
+def warn_at(state: RunState, now: int) -> int | None:
+    """When most of the run's active time will be used, if it stays active from now on."""
+    seconds = caps_of(state).get("seconds")
+    if not seconds or ("seconds", "") in state.warned:
+        return None
+    line: int = math.ceil(seconds * MICROS * MOST / 100)
+    return now + line - state.active_micros(now)
+
+
+def most_of(cap: int) -> int:
+    """The first amount that is most of a day's cap."""
+    return -(-cap * MOST // 100)
+
+
+def said(warned: e.Event) -> str:
+    """A `BudgetWarned` as a line for people."""
+    assert isinstance(warned, e.BudgetWarned)
+    cap = dollars(round(warned.cap)) if warned.unit == "nanousd" else f"{warned.cap:,g}"
+    unit = "" if warned.unit == "nanousd" else " " + warned.unit.replace("_", " ")
+    whose = f"the day {warned.day}" if warned.day else "the run"
+    return f"{MOST} % of the budget of {whose} is used: the cap is {cap}{unit}"
 
 
 def micros_left(state: RunState, now: int) -> int | None:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from ..errors import ItemClosed, ItemNotFound, KeyUnavailable, RunNotFound
+from . import gates
 from .chain import head_message
 from .locks import Locks
 from .queries import load
@@ -78,10 +79,13 @@ class LeaseDuties:
             self.reap(transaction)
             asked: dict[str, Any] = {"now": transaction.now, "limit": limit, "run": run, "workflow": workflow}
             asked["most"] = most
-            name = "due_runs" if run is None else "due_run"
             # One row of JSON, not many rows: each would give up the interpreter's lock (see queries.py).
-            (text,) = transaction.connection.execute(_SQL[name], asked).fetchone()
-            claimed = [_claimed(*row) for row in json.loads(text)]
+            if run is None:
+                found, trials = gates.due_runs(transaction, asked)
+            else:
+                (text,) = transaction.connection.execute(_SQL["due_run"], asked).fetchone()
+                found, trials = json.loads(text), frozenset()
+            claimed = [_claimed(row[0] in trials, *row) for row in found]
             if claimed:
                 rows = json.dumps([one.lease.row for one in claimed])
                 transaction.connection.execute(_SQL["claim_runs"], (self._worker, rows))
@@ -127,6 +131,7 @@ class LeaseDuties:
 
 
 def _claimed(
+    trial: bool,
     row: int,
     run: str,
     epoch: int,
@@ -140,7 +145,7 @@ def _claimed(
     doubt: int,
 ) -> Claimed:
     lease = Lease(run, row, epoch + 1, seq, bytes.fromhex(head), doubt=bool(doubt))
-    return Claimed(lease, claims + 1, bytes.fromhex(data_key), fingerprint, version, workflow)
+    return Claimed(lease, claims + 1, bytes.fromhex(data_key), fingerprint, version, workflow, trial)
 
 
 def forget_claims(run: str) -> Duty:

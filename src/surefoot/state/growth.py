@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..errors import StaleLease, StoreError
+from ..errors import IntakeClosed, StaleLease, StoreError
 from .chain import GENESIS, event_hash, head_message
 from .queries import Shaped, load
 from .store import Append, Lease, NewRun, Record, RunChange, Submitted
@@ -92,14 +92,24 @@ class Growth:
             elif lease.epoch < tail.lease.epoch or (tail.change is not None and tail.change.release):
                 pending.error = _stale_error(lease)
                 continue
-            if append.closes or append.opens or append.charges or append.taken or append.definition:
+            records = append.records
+            if (
+                append.closes
+                or append.opens
+                or append.charges
+                or append.taken
+                or append.definition
+                or append.signs
+            ):
                 pending.error = scales.weigh(append)
                 if pending.error is not None:
                     continue
+                records += scales.told
+                pending.outcome = scales.grown
             tails[lease.row] = tail
             tail.pendings.append(pending)
-            if append.records:
-                self._extend(tail, lease.row, append.records)
+            if records:
+                self._extend(tail, lease.row, records)
             if append.change is not None:
                 tail.change = append.change if tail.change is None else _merged(tail.change, append.change)
         scales.take_mail()
@@ -185,14 +195,20 @@ class Growth:
         transaction = self._transaction
         connection, options = transaction.connection, transaction.options
         keys = options.keys
-        (last,) = connection.execute(_SQL["last_row"]).fetchone()
+        last, closed = connection.execute(_SQL["last_row"], (transaction.now,)).fetchone()
+        modes: dict[str, str] = dict(json.loads(closed))
+        if "refused" in modes.values():
+            self._turn_away(modes)
+        if not self._submits:
+            return
         runs: list[Any] = []
         tails: list[Tail] = []
         grown = self._events
         events: list[list[Any]] = []
         for row, pending in enumerate(self._submits, last + 1):
             new = pending.new_run
-            tail = Tail(Lease(new.id, row, 1 if new.lease else 0, 0, GENESIS), new.at)
+            held = new.lease and new.workflow not in modes
+            tail = Tail(Lease(new.id, row, 1 if held else 0, 0, GENESIS), new.at)
             self._events = []
             if new.records:
                 self._extend(tail, row, new.records)
@@ -205,13 +221,13 @@ class Growth:
             runs += (
                 new.at,
                 tail.at,
-                options.worker if new.lease else None,
+                options.worker if held else None,
                 tail.lease.epoch,
                 tail.lease.epoch,
             )
             # Made before this transaction began: the ring may have moved on since.
             data_key = keys.rewrap(new.data_key) or new.data_key
-            runs += (None if new.lease else new.at, tail.seq, tail.head, signature, new.summary, data_key)
+            runs += (None if held else new.at, tail.seq, tail.head, signature, new.summary, data_key)
             runs.append(new.key_view)
         self._events = grown
         inserted = _SUBMIT.execute(connection, runs, keys.generation) == len(tails)
@@ -226,16 +242,37 @@ class Growth:
             new = pending.new_run
             if inserted or tail.lease.row in rows:
                 grown += records
-                lease = tail.lease if new.lease else None
+                lease = tail.lease if new.lease and new.workflow not in modes else None
                 pending.outcome = Submitted(new.id, created=True, same_input=True, lease=lease)
             else:
                 self._not_created(pending, new)
 
+    def _turn_away(self, modes: dict[str, str]) -> None:
+        """A person has closed the intake for good: only a run that exists is found again by its key."""
+        let_in = []
+        for pending in self._submits:
+            new = pending.new_run
+            if modes.get(new.workflow) != "refused":
+                let_in.append(pending)
+            elif self._find_key(new) is None:
+                pending.error = IntakeClosed(
+                    f"{new.workflow} takes no new runs",
+                    why="somebody has closed its intake",
+                    remedy="Start it later; `surefoot intake show` tells who closed it and why.",
+                    workflow=new.workflow,
+                )
+            else:
+                self._not_created(pending, new)
+        self._submits = let_in
+
+    def _find_key(self, new: NewRun) -> Any:
+        if new.key is None:
+            return None
+        asked = (new.workflow, self._transaction.options.keys.key_digest(new.workflow, new.key))
+        return self._transaction.connection.execute(_SQL["same_key"], asked).fetchone()
+
     def _not_created(self, pending: Pending, new: NewRun) -> None:
-        found = None
-        if new.key is not None:
-            asked = (new.workflow, self._transaction.options.keys.key_digest(new.workflow, new.key))
-            found = self._transaction.connection.execute(_SQL["same_key"], asked).fetchone()
+        found = self._find_key(new)
         if found is None:
             pending.error = StoreError(
                 f"the run {new.id} exists already",

@@ -12,6 +12,7 @@ from sqlite3 import Connection
 from typing import Any, get_args
 
 from .forgetting import Trace
+from .intake import IntakeChange, IntakeRow
 from .queries import load
 from .store import (
     DayRow,
@@ -27,8 +28,10 @@ from .store import (
     Stray,
     WorkerRow,
 )
+from .weighing import WARNED
 
 _SQL = load("reads")
+_INTAKE = load("intake")
 _NO_LIMIT = -1
 
 
@@ -55,7 +58,35 @@ class Reader:
         asked = {"most": most, "now": now, "workflow": workflow}
         return [run for (run,) in self._connection.execute(_SQL["suspects"], asked).fetchall()]
 
-    def next_due(self, workflow: str | None) -> int | None:
+    # ── intake ──
+
+    def intakes(self, workflow: str | None) -> list[IntakeRow]:
+        rows = self._connection.execute(_INTAKE["intakes"], {"workflow": workflow}).fetchall()
+        return [IntakeRow(*row) for row in rows]
+
+    def intake_changes(self, workflow: str | None, limit: int) -> list[IntakeChange]:
+        asked = {"workflow": workflow, "limit": limit}
+        return [IntakeChange(*row) for row in self._connection.execute(_INTAKE["changes"], asked).fetchall()]
+
+    def waiting_to_begin(self, workflow: str | None) -> dict[str, int]:
+        asked = {"workflow": workflow}
+        return dict(self._connection.execute(_INTAKE["waiting_to_begin"], asked).fetchall())
+
+    def next_due(self, workflow: str | None, now: int) -> int | None:
+        closed = [row for row in self.intakes(workflow) if not row.is_open(now)]
+        if not closed:
+            return self._next_of_all(workflow)
+        # What was begun goes on; a new run may have to wait until its intake opens.
+        asked = {"workflow": workflow, "closed": json.dumps([row.workflow for row in closed])}
+        ((due,),) = self._connection.execute(_INTAKE["next_let_in"], asked).fetchall()
+        dues = [] if due is None else [due]
+        for row in closed:
+            opens = row.opens_at()
+            if opens is not None and self._one(_INTAKE["any_to_begin"], row.workflow)[0]:
+                dues.append(opens)
+        return min(dues, default=None)
+
+    def _next_of_all(self, workflow: str | None) -> int | None:
         (row,) = self._connection.execute(_SQL["next_due"], {"workflow": workflow}).fetchall()
         due: int | None = row[0]
         return due
@@ -144,11 +175,11 @@ class Reader:
         return [WorkerRow(*row) for row in self._all(_SQL["workers"])]
 
     def day(self, workflow: str, day: str) -> DayRow:
-        nanousd, tokens = self._one(_SQL["day"], workflow, day) or (0, 0)
-        return DayRow(workflow, day, nanousd, tokens)
+        row = self._one(_SQL["day"], workflow, day)
+        return DayRow(workflow, day, 0, 0) if row is None else _day_row(row)
 
     def days(self) -> list[DayRow]:
-        return [DayRow(*row) for row in self._all(_SQL["days"])]
+        return [_day_row(row) for row in self._all(_SQL["days"])]
 
     def ring(self) -> RingRow:
         generation, current, retired = self._one(_SQL["ring"])
@@ -178,6 +209,12 @@ class Reader:
 
     def data_version(self) -> int:
         return int(self._one("PRAGMA data_version")[0])
+
+
+def _day_row(row: tuple[Any, ...]) -> DayRow:
+    *values, warned = row
+    values.append(tuple(unit for unit, bit in WARNED.items() if warned & bit))
+    return DayRow(*values)
 
 
 def _run_row(row: tuple[Any, ...]) -> RunRow:

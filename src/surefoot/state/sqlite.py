@@ -12,9 +12,10 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 
 from ..errors import StoreError
-from . import duties, forgetting, keyduties
+from . import duties, forgetting, gates, keyduties
 from .commit import Committer
 from .faults import Explained
+from .intake import IntakeChange, IntakeRow, Turn
 from .locks import FileLocks, LocalLocks, Locks
 from .reads import Reader
 from .schema import PATIENCE, connect, make_file, prepare
@@ -22,6 +23,7 @@ from .store import (
     Append,
     Claimed,
     DayRow,
+    Grown,
     ItemRow,
     ItemStatus,
     KeyUse,
@@ -156,7 +158,7 @@ class SqliteStore:
         submitted: Submitted = await self._writer.put(new)
         return submitted
 
-    def append(self, append: Append) -> Awaitable[None]:
+    def append(self, append: Append) -> Awaitable[Grown | None]:
         return self._writer.put(append)
 
     # ── leases ──
@@ -218,7 +220,7 @@ class SqliteStore:
 
     async def next_due(self, workflow: str | None = None) -> int | None:
         with self._explained:
-            return self._reader.next_due(workflow)
+            return self._reader.next_due(workflow, self._options.now())
 
     async def journals(self, runs: Iterable[str]) -> dict[str, list[StoredEvent]]:
         with self._explained:
@@ -265,6 +267,24 @@ class SqliteStore:
     async def counts(self) -> dict[Status, int]:
         with self._explained:
             return self._reader.counts()
+
+    # ── intake ──
+
+    async def turn_intake(self, workflow: str, turn: Turn) -> tuple[IntakeRow, IntakeChange | None]:
+        turned: tuple[IntakeRow, IntakeChange | None] = await self._writer.put(gates.turn(workflow, turn))
+        return turned
+
+    async def intakes(self, workflow: str | None = None) -> list[IntakeRow]:
+        with self._explained:
+            return self._reader.intakes(workflow)
+
+    async def intake_changes(self, workflow: str | None = None, limit: int = 20) -> list[IntakeChange]:
+        with self._explained:
+            return self._reader.intake_changes(workflow, limit)
+
+    async def waiting_to_begin(self, workflow: str | None = None) -> dict[str, int]:
+        with self._explained:
+            return self._reader.waiting_to_begin(workflow)
 
     # ── upkeep ──
 

@@ -21,6 +21,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from .intake import IntakeChange, IntakeRow, Sign, Turn
 from .sealing import Keyring
 
 Status = Literal["queued", "running", "waiting", "succeeded", "failed", "cancelled"]
@@ -128,7 +129,9 @@ class CloseItem:
 class DayCharge:
     """Money and tokens added to (or, negative, given back to) one day of a workflow's shared ledger.
 
-    Refused with BudgetExceeded where a positive charge would pass a cap (None: no cap).
+    Refused with BudgetExceeded where a positive charge would pass a cap (None: no cap): then the intake of
+    the workflow closes until the day is over, or what did not fit does. `settled` is what is known to be
+    spent of it.
     """
 
     workflow: str
@@ -137,6 +140,27 @@ class DayCharge:
     tokens: int
     cap_nanousd: int | None = None
     cap_tokens: int | None = None
+    settled_nanousd: int = 0
+    settled_tokens: int = 0
+    warnings: tuple[DayWarning, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DayWarning:
+    """`record` joins the append whose charge is the first of its day to bring the unit's total to `line`."""
+
+    unit: Literal["nanousd", "tokens"]
+    line: int
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """What came of an append beside its own records: units of whose day it gave the warning, and changes of
+    the intake."""
+
+    warned: tuple[str, ...] = ()
+    changes: tuple[IntakeChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +190,7 @@ class Append:
     charges: tuple[DayCharge, ...] = ()
     definition: tuple[str, str] | None = None
     """(fingerprint, JSON) of a workflow's definition, kept once."""
+    signs: tuple[Sign, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +203,8 @@ class Claimed:
     fingerprint: str
     version: str
     workflow: str
+    trial: bool = False
+    """By it the breaker learns whether the providers answer again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +284,12 @@ class DayRow:
     day: str
     nanousd: int
     tokens: int
+    settled_nanousd: int = 0
+    settled_tokens: int = 0
+    cap_nanousd: int | None = None
+    cap_tokens: int | None = None
+    """The caps of the last charge."""
+    warned: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,7 +358,7 @@ class Store(Protocol):
     # ── growing a journal ──
     async def submit(self, new: NewRun) -> Submitted: ...
 
-    def append(self, append: Append) -> Awaitable[None]:
+    def append(self, append: Append) -> Awaitable[Grown | None]:
         """Takes its place in the order at once; the awaitable is done when the commit is on disk.
 
         Raises StaleLease, ItemClosed (a `closes` lost), BudgetExceeded (a charge over its cap): then
@@ -341,6 +374,7 @@ class Store(Protocol):
 
         With `workflow` only runs of that name: a worker knows how to drive no others. With `most` no run
         that was claimed so often without progress (`suspects`): claim it by its id, and drive it alone.
+        Of a workflow whose intake is closed only runs that were claimed before, and perhaps one trial.
         """
         ...
 
@@ -411,6 +445,21 @@ class Store(Protocol):
     async def definition(self, fingerprint: str) -> str | None: ...
 
     async def counts(self) -> dict[Status, int]: ...
+
+    # ── intake (see intake.py) ──
+    async def turn_intake(self, workflow: str, turn: Turn) -> tuple[IntakeRow, IntakeChange | None]: ...
+
+    async def intakes(self, workflow: str | None = None) -> list[IntakeRow]:
+        """Of workflows whose intake was ever anything but open."""
+        ...
+
+    async def intake_changes(self, workflow: str | None = None, limit: int = 20) -> list[IntakeChange]:
+        """Newest first."""
+        ...
+
+    async def waiting_to_begin(self, workflow: str | None = None) -> dict[str, int]:
+        """How many runs of each workflow were never taken up."""
+        ...
 
     # ── upkeep ──
     async def prune(self, before: int) -> Pruned:

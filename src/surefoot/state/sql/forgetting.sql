@@ -3,9 +3,10 @@
 -- name: unheld
 SELECT row, seq, hex(head), status, owner, pruned, forgotten, hex(data_key) FROM runs WHERE id = ?
 
--- The epoch is raised as by a claim: nobody who held the run before can still append.
+-- The epoch is raised as by a claim: nobody who held the run before can still append. Nobody ever held one of epoch 0,
+-- and it stays one that was never begun (the intake asks for that).
 -- name: noted
-UPDATE runs SET seq = ?, head = ?, signature = ?, updated = ?, epoch = epoch + 1 WHERE row = ?
+UPDATE runs SET seq = ?, head = ?, signature = ?, updated = ?, epoch = epoch + (epoch > 0) WHERE row = ?
 
 -- name: add_event
 INSERT INTO events (run, seq, at, kind, version, view, sealed, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)

@@ -48,7 +48,10 @@ WHERE owner = ? AND (row, epoch, seq) IN
   (SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?))
 
 -- name: last_row
-SELECT coalesce(max(row), 0) FROM runs
+SELECT coalesce(max(row), 0), (
+  SELECT json_group_array(json_array(workflow, mode)) FROM intake
+  WHERE mode <> 'open' OR trial_at IS NOT NULL OR day_until > ?
+) FROM runs
 
 -- name: submit_runs
 INSERT INTO runs (row, id, workflow, version, fingerprint, key, input_digest, created, updated, owner, epoch, claims,
@@ -87,11 +90,13 @@ FROM json_each(?)
 UPDATE items SET status = ? WHERE id = ? AND status = 'open'
 
 -- name: day
-SELECT nanousd, tokens FROM days WHERE workflow = ? AND day = ?
+SELECT nanousd, tokens, settled_nanousd, settled_tokens, cap_nanousd, cap_tokens, warned
+FROM days WHERE workflow = ? AND day = ?
 
 -- name: charge_day
-INSERT INTO days (workflow, day, nanousd, tokens) VALUES (?, ?, ?, ?)
-ON CONFLICT (workflow, day) DO UPDATE SET nanousd = excluded.nanousd, tokens = excluded.tokens
+INSERT OR REPLACE INTO days (workflow, day, nanousd, tokens, settled_nanousd, settled_tokens, cap_nanousd, cap_tokens,
+  warned)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: define
 INSERT INTO definitions (fingerprint, definition) VALUES (?, ?) ON CONFLICT DO NOTHING

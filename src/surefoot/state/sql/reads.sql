@@ -42,7 +42,8 @@ SELECT id, host, pid, started, until, (SELECT count(*) FROM runs WHERE runs.owne
 FROM workers ORDER BY started, id
 
 -- name: day
-SELECT nanousd, tokens FROM days WHERE workflow = ? AND day = ?
+SELECT workflow, day, nanousd, tokens, settled_nanousd, settled_tokens, cap_nanousd, cap_tokens, warned
+FROM days WHERE workflow = ? AND day = ?
 
 -- name: definition
 SELECT definition FROM definitions WHERE fingerprint = ?
@@ -67,7 +68,8 @@ SELECT key, count(DISTINCT row) FROM (
 SELECT id, master, until FROM workers ORDER BY id
 
 -- name: days
-SELECT workflow, day, nanousd, tokens FROM days ORDER BY workflow, day
+SELECT workflow, day, nanousd, tokens, settled_nanousd, settled_tokens, cap_nanousd, cap_tokens, warned
+FROM days ORDER BY workflow, day
 
 -- name: definitions
 SELECT fingerprint, definition FROM definitions ORDER BY fingerprint
