@@ -108,12 +108,15 @@ async def _use_tool(
         result = await gateway.call(
             body, call.name, text=call.arguments, allowed=allowed, conversation=conversation
         )
-    except (CallRefused, NotDone) as error:
+    except CallRefused as error:
+        # What is said of a call that was never made may repeat the model's own words: nobody's to trust.
+        return Message("tool", dumps({"error": error.what, "why": error.why}), call_id=call.id)
+    except NotDone as error:
         text = dumps({"error": error.what, "why": error.why})
     else:
         text = text_for_model(result)
     if conversation is not None:
-        conversation.hears(call.name, loads(text))
+        conversation.hears(call.name, loads(call.arguments or "{}"), loads(text))
     return Message("tool", text, call_id=call.id)
 
 

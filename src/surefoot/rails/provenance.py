@@ -4,10 +4,16 @@ What a tool that is declared `untrusted` returned is remembered for the run, wor
 person when one of its arguments shares text with that: the whole of a short value, any three words in a row,
 any address, number or identifier, however it is spaced, cased or punctuated. Words can also be washed: a
 model that has read such text may translate it, or put it in words of its own. So where a model makes the
-call in a conversation that holds untrusted text, each of its arguments must stand, word for word, in what
-the conversation got from trusted sides, or a person is asked; and what a step that held such a conversation
-gives to later steps counts as untrusted wherever it does not stand in what the step was given. A rule
-`accept(tool, "field")` says that this field may carry anything. The model is never asked for its opinion.
+call in a conversation that holds untrusted text, each of its arguments must be the tool's own default, or
+stand, word for word, in what the conversation got from trusted sides, or a person is asked; a choice (yes or
+no, nothing, an empty text) stands nowhere, and a call that carries no trusted word at all is nobody's wish.
+What a tool answers to words that nobody trusted has said is not trusted either; and what a step that held
+such a conversation gives to later steps counts as untrusted wherever it does not stand in what the step was
+given. A rule `accept(tool, "field")` says that this field may carry anything. The model is never asked for
+its opinion.
+
+Not seen: what a step's own code decides by what it has read (an `if` on a model's yes), and a call whose
+every argument stands in the request, if no untrusted text names one of them. For those there is `approve`.
 
 Pure: built from a run's state, the same on every replay.
 """
@@ -30,6 +36,9 @@ LONG = 8
 """Characters from which one or two words are a name worth finding inside a longer value."""
 MANY = 8
 """Words in a row that are no chance: a text which has them was copied."""
+COPIED = 12
+"""Letters and digits in a row, whatever stands between them, that are no chance either."""
+PIECE = (COPIED + 1) // 2
 SHOWN = 80
 
 
@@ -48,13 +57,17 @@ class Carried:
 class Texts:
     """Texts of one standing, indexed so that looking a value up costs by the value's length."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, loose: bool = False) -> None:
+        """`loose`, for finding and not for trusting: also all that a number may mean, and COPIED characters."""
         self._runs: dict[tuple[str, ...], str] = {}
         """One, two, three or MANY words in a row -> the source that first had them."""
         self._names: dict[tuple[str, ...], str] = {}
         """Whole values of one or two words that are long enough to be told from any other."""
         self._close: list[tuple[str, str]] = []
         """(source, text without anything but letters and digits)."""
+        self._pieces: dict[str, list[tuple[int, int]]] = {}
+        """Every PIECE characters of those, end to end -> where: (number in `_close`, offset)."""
+        self._loose = loose
 
     def __bool__(self) -> bool:
         return bool(self._close)
@@ -62,15 +75,26 @@ class Texts:
     def add(self, source: str, value: Any) -> None:
         """All texts and numbers in a JSON value, and the keys of its objects."""
         for text in _leaves_and_keys(value):
-            words = _words(text)
-            if not words:
-                continue
-            for length in (1, 2, 3, MANY):
-                for run in _in_a_row(words, length):
-                    self._runs.setdefault(run, source)
-            if len(words) <= 2 and len(text) >= LONG:
-                self._names.setdefault(tuple(words), source)
-            self._close.append((source, _close(text)))
+            self.add_text(source, text)
+
+    def add_text(self, source: str, text: str) -> None:
+        words = _words(text)
+        if not words:
+            return
+        for length in (1, 2, 3, MANY):
+            for run in _in_a_row(words, length):
+                self._runs.setdefault(run, source)
+        if len(words) <= 2 and len(text) >= LONG:
+            self._names.setdefault(tuple(words), source)
+        close = _close(text)
+        if self._loose:
+            for number in _readings(text):
+                self._runs.setdefault((number,), source)
+            for offset in range(0, len(close) - PIECE + 1, PIECE):
+                places = self._pieces.setdefault(close[offset : offset + PIECE], [])
+                if len(places) < 50:  # a text that repeats itself is found at its first places
+                    places.append((len(self._close), offset))
+        self._close.append((source, close))
 
     def source_of_part(self, text: str) -> str | None:
         """Whose text stands in this one, if any of these."""
@@ -88,21 +112,47 @@ class Texts:
             for run in _in_a_row(words, length):
                 if source := self._names.get(run):
                     return source
+        for number in _readings(text):
+            if source := self._runs.get((number,)):
+                return source
         close = _close(text)
         if len(close) >= LONG:
             for source, other in self._close:
                 if close in other:
                     return source
+        return self._source_of_copied(close)
+
+    def _source_of_copied(self, close: str) -> str | None:
+        """Whose are COPIED characters in a row of this, if any. COPIED of them always hold a whole piece."""
+        for start in range(len(close) - PIECE + 1):
+            for number, offset in self._pieces.get(close[start : start + PIECE], ()):
+                source, other = self._close[number]
+                before = after = 0
+                while before < min(start, offset) and close[start - before - 1] == other[offset - before - 1]:
+                    before += 1
+                ends = start + PIECE, offset + PIECE
+                while (
+                    ends[0] + after < len(close)
+                    and ends[1] + after < len(other)
+                    and close[ends[0] + after] == other[ends[1] + after]
+                ):
+                    after += 1
+                if before + PIECE + after >= COPIED:
+                    return source
         return None
 
     def source_of_whole(self, text: str) -> str | None:
-        """Who wrote this text, if one of these: all of it, or MANY words of it in a row."""
+        """Who wrote this text, if one of these: all of it, MANY words of it in a row, or a whole text of
+        theirs inside it."""
         words = _words(text)
         for run in [tuple(words)] if 0 < len(words) <= 3 else _in_a_row(words, MANY):
             if source := self._runs.get(run):
                 return source
-        close = _close(text) if 3 < len(words) <= MANY else ""
-        return next((source for source, other in self._close if close and close in other), None)
+        close = _close(text)
+        for source, other in self._close:
+            if (3 < len(words) <= MANY and close in other) or (len(other) >= 2 * COPIED and other in close):
+                return source
+        return None
 
     def holds(self, text: str) -> bool:
         """Whether the whole of a value stands here, in one piece."""
@@ -121,7 +171,8 @@ class Provenance:
     def __init__(self, plan: Plan, tools: Mapping[str, Tool[..., Any]]) -> None:
         self._plan = plan
         self._untrusted = frozenset(name for name, tool in tools.items() if tool.untrusted)
-        self._texts = Texts()
+        self._texts = Texts(loose=True)
+        self._input: Texts | None = None
         self._seen: set[str] = set()
 
     @property
@@ -148,9 +199,26 @@ class Provenance:
             self._add_outputs(state)
         return self._texts
 
-    def learn(self, source: str, value: Any) -> None:
+    def learn(self, source: str, text: str) -> None:
         """What a model said in a conversation that holds untrusted text, as far as nobody trusted said it."""
-        self._texts.add(source, value)
+        self._texts.add_text(source, text)
+
+    def sorted_by(self, state: RunState, values: Iterable[Any]) -> tuple[Texts, str | None]:
+        """The texts that nobody untrusted wrote, and the source of the first that somebody did. Whoever
+        started the run is trusted, also with what somebody else repeats."""
+        if self._input is None:
+            self._input = Texts()
+            if state.submitted is not None:
+                self._input.add("input", loads(state.submitted.input))
+        trusted, foreign = Texts(), None
+        for value in values:
+            for text in _leaves_and_keys(value):
+                source = self._texts.source_of_whole(text) if self._texts else None
+                if source is None or self._input.holds(text):
+                    trusted.add_text("", text)
+                else:
+                    foreign = foreign or source
+        return trusted, foreign
 
     def _add_outputs(self, state: RunState) -> None:
         """Steps that asked a model where untrusted text was at hand, in the order in which they feed
@@ -164,16 +232,18 @@ class Provenance:
                 continue
             given: list[Any] = [loads(state.submitted.input)] if state.submitted else []
             given += [loads(state.steps[need].output) for need in wired.needs if need in state.steps]
-            trusted, foreign = sorted_by(self._texts, given)
+            trusted, foreign = self.sorted_by(state, given)
             if name not in met and not foreign:
                 continue
             self._seen.add(mark)
-            for call in state.calls.values():
-                if call.step == name and call.status == "returned" and call.tool not in self._untrusted:
+            for call in state.calls_of.get(name, {}).values():
+                if call.tool in self._untrusted or call.status != "returned":
+                    continue
+                if all(trusted.holds(text) for text in leaves(loads(call.args))):
                     trusted.add(call.tool, loads(call.result))
-            for text in leaves(loads(step.output)):
+            for text in _leaves_and_keys(loads(step.output)):
                 if not trusted.holds(text):
-                    self._texts.add(mark, text)
+                    self._texts.add_text(mark, text)
 
 
 class Conversation:
@@ -181,22 +251,28 @@ class Conversation:
 
     def __init__(self, provenance: Provenance, state: RunState, instructions: str, data: Any) -> None:
         self._provenance = provenance
-        self._trusted, foreign = sorted_by(provenance.untrusted(state), [data])
+        provenance.untrusted(state)
+        self._trusted, foreign = provenance.sorted_by(state, [data])
         self._trusted.add("instructions", instructions)
         self.read: str | None = foreign
         """The untrusted source that it holds text of."""
 
-    def hears(self, tool: str, said: Any) -> None:
-        """A tool's answer, or its refusal, goes to the model."""
+    def hears(self, tool: str, arguments: Any, said: Any) -> None:
+        """A tool's answer, or its own no, to these JSON arguments goes to the model. What answers to words
+        that nobody trusted has said may be an echo of them."""
         if self._provenance.distrusts(tool):
             self.read = self.read or tool
-        else:
+        elif all(self.stands(text) for text in leaves(arguments)):
             self._trusted.add(tool, said)
+        else:
+            for text in leaves(said):
+                if not self._trusted.holds(text):
+                    self._provenance.learn(f"{tool}, asked by the model after it had read {self.read}", text)
 
     def answers(self, step: str, value: Any) -> None:
         """The model's answer goes to the step's own code."""
         if self.read is not None:
-            for text in leaves(value):
+            for text in _leaves_and_keys(value):
                 if not self._trusted.holds(text):
                     self._provenance.learn(f"the answer in {step}", text)
 
@@ -216,31 +292,37 @@ def carried(
     if tool.effect.value == "read" or not provenance.watches:
         return []
     untrusted = provenance.untrusted(state)
+    model = f"the model, after it had read {conversation.read}" if conversation and conversation.read else ""
     accepted = {name for rule in rules if rule.kind == "accept" and rule.tool is tool for name in rule.fields}
-    found = []
+    found: list[Carried] = []
+    wanted = False
+    """Whether anybody but a model that has read untrusted text has a part in this call."""
+    defaults = tool.input_schema.get("properties", {}) if model else {}
     for name, value in args.items():
         if name in accepted:
+            wanted = True
             continue
         for path, text in _paths(name, value):
             source = untrusted.source_of_part(text)
-            if source is None and conversation is not None and not conversation.stands(text):
-                source = f"the model, after it had read {conversation.read}"
+            if source is None and model:
+                if _is_default(defaults.get(name), value):
+                    continue
+                if conversation is not None and conversation.stands(text):
+                    wanted = True
+                    continue
+                source = model
             if source is not None:
                 found.append(Carried(path, source, text[:SHOWN]))
+        if model and not _is_default(defaults.get(name), value):
+            found += [Carried(path, model, dumps(choice)) for path, choice in _choices(name, value)]
+    if model and not wanted and not found:
+        found.append(Carried("the call itself", model, ""))
     return found
 
 
-def sorted_by(untrusted: Texts, values: Iterable[Any]) -> tuple[Texts, str | None]:
-    """The texts that nobody untrusted wrote, and the source of the first that somebody did."""
-    trusted, foreign = Texts(), None
-    for value in values:
-        for text in _leaves_and_keys(value):
-            source = untrusted.source_of_whole(text) if untrusted else None
-            if source is None:
-                trusted.add("", text)
-            else:
-                foreign = foreign or source
-    return trusted, foreign
+def _is_default(schema: Any, value: Any) -> bool:
+    """What a tool's author wrote is nobody else's word."""
+    return isinstance(schema, Mapping) and "default" in schema and schema["default"] == value
 
 
 # ── texts in JSON ────────────────────────────────────────────────────────────────────────────────
@@ -248,7 +330,7 @@ def sorted_by(untrusted: Texts, values: Iterable[Any]) -> tuple[Texts, str | Non
 
 def leaves(value: Any) -> Iterator[str]:
     """The texts and numbers of a JSON value. True, false and null are nobody's words."""
-    for _, text in _paths("", value):
+    for _, text in _paths("", value, keys=False):
         yield text
 
 
@@ -258,7 +340,7 @@ def _leaves_and_keys(value: Any) -> Iterator[str]:
     while queue:
         match queue.pop():
             case dict() as found:
-                yield from found
+                yield from (key for key in found if not key.isidentifier())
                 queue += found.values()
             case list() | tuple() as found:
                 queue += found
@@ -266,7 +348,8 @@ def _leaves_and_keys(value: Any) -> Iterator[str]:
                 pass  # a leaf
 
 
-def _paths(path: str, value: Any) -> Iterator[tuple[str, str]]:
+def _paths(path: str, value: Any, *, keys: bool = True) -> Iterator[tuple[str, str]]:
+    """(path, text). A key counts as text unless it is a name as programs give them: those are an author's."""
     match value:
         case None | bool():
             return
@@ -274,14 +357,33 @@ def _paths(path: str, value: Any) -> Iterator[tuple[str, str]]:
             yield path, value
         case dict():
             for key, item in value.items():
-                yield from _paths(f"{path}.{key}", item)
+                if keys and not key.isidentifier():
+                    yield f"{path}.{key}", key
+                yield from _paths(f"{path}.{key}", item, keys=keys)
         case list() | tuple():
             for number, item in enumerate(value):
-                yield from _paths(f"{path}.{number}", item)
+                yield from _paths(f"{path}.{number}", item, keys=keys)
         case float() if value.is_integer():
             yield path, dumps(int(value))
         case _:
             yield path, dumps(value)
+
+
+def _choices(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """What says something without a word: yes and no, nothing, an empty text or list."""
+    match value:
+        case None | bool() | "":
+            yield path, value
+        case dict() | list() | tuple() if not value:
+            yield path, value
+        case dict():
+            for key, item in value.items():
+                yield from _choices(f"{path}.{key}", item)
+        case list() | tuple():
+            for number, item in enumerate(value):
+                yield from _choices(f"{path}.{number}", item)
+        case _:
+            return
 
 
 _WORD = re.compile(r"\S+")
@@ -296,6 +398,8 @@ def _words(text: str) -> list[str]:
         word = _EDGES.sub("", match[0])
         if word:
             found.append(_number(word))
+    if not found and (signs := "".join(text.split())):
+        return [signs]  # such as "*" or "/": all that is said
     return found
 
 
@@ -312,6 +416,21 @@ def _number(word: str) -> str:
     if "." in bare and bare.replace(".", "", 1).isdigit():
         bare = bare.rstrip("0").rstrip(".")
     return bare if bare.replace(".", "", 1).isdigit() else word
+
+
+_FIGURES = re.compile(r"\d(?:[\d.,'\u2019\u00a0\u202f ]*\d)?")
+
+
+def _readings(text: str) -> Iterator[str]:
+    """What the numbers in a text may mean: 1.250,00 and 1 250 are 1250; 1.250 is that, or 1.25."""
+    for match in _FIGURES.finditer(_plain(text)):
+        figures = match[0]
+        for part in {figures, *figures.split()}:
+            parts = re.split(r"\D", part)
+            yield "".join(parts).lstrip("0") or "0"
+            if len(parts) > 1 and parts[-1]:
+                whole, rest = "".join(parts[:-1]).lstrip("0") or "0", parts[-1].rstrip("0")
+                yield f"{whole}.{rest}" if rest else whole
 
 
 def _tells(word: str) -> bool:
