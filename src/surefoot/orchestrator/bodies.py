@@ -20,6 +20,7 @@ from .acts import Acts
 from .deployment import Deployment
 from .handle import Handle
 from .recorder import Recorder
+from .redacting import open_runs
 
 
 class Bodies:
@@ -56,7 +57,8 @@ class Bodies:
                 started + micros(step.timeout), self._time_out(body, timed_out, asyncio.current_task())
             )
         try:
-            value = await self._body(wired, body)
+            with open_runs.at_work(journal.sealer.private):
+                value = await self._body(wired, body)
         except Parked:
             body.stopped = True
         except (StaleLease, StoreError):

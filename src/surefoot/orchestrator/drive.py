@@ -39,6 +39,7 @@ from .deployment import Deployment
 from .endings import cancelled, why_failed
 from .mail import Mailroom
 from .recorder import Recorder, Sealer
+from .redacting import open_runs
 
 
 class Drive:
@@ -123,6 +124,7 @@ class Drive:
 
     async def go(self) -> None:
         """Returns when the run has ended, waits, was given back, or belongs to another worker now."""
+        open_runs.add(self.run, self.journal.sealer.private)
         try:
             if await self._take_up():
                 await self._loop()
@@ -140,6 +142,7 @@ class Drive:
             if self.journal.lost and self._deployment.defined_by == self.run:
                 self._deployment.defined_by = None  # what it wrote may not have arrived
             await self._let_go_of_bodies()
+            open_runs.remove(self.run)
 
     async def _take_up(self) -> bool:
         """False where the run was set aside at once."""

@@ -48,8 +48,10 @@ from .deployment import Deployment
 from .drive import Drive
 from .ids import new_run_id
 from .intake import Intake
+from .logs import install
 from .prompts import Prompts
 from .recorder import Sealer
+from .redacting import know
 from .resources import OpenResources
 from .results import Result, result_of
 from .worker import Worker
@@ -157,6 +159,8 @@ class Runtime:
             people=self._people,
             park_after=self._park_after,
         )
+        install()
+        self._forget_secrets = know(self._url, self._deployment.secrets)
         await self._store.open()
         try:
             if self._drive:
@@ -166,6 +170,7 @@ class Runtime:
                 )
                 await self._worker.begin()
         except BaseException:
+            self._forget_secrets()
             await self._deployment.resources.close()
             await self._store.close()
             raise
@@ -184,6 +189,7 @@ class Runtime:
             for model in self._deployment.models:
                 await model.close()
             self._deployment.invoker.close()
+            self._forget_secrets()
             await self._deployment.resources.close()
             await self._store.close()
 
