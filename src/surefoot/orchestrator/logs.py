@@ -104,7 +104,7 @@ def _redacted(record: logging.LogRecord) -> logging.LogRecord:
     if redact(whole) is whole:
         return record
     trace = _trace(record)
-    clean = _bare(record, redact(record.getMessage()))
+    clean = _bare(record, redact(_message(record)))
     clean.exc_text = redact(trace) if trace else None
     clean.stack_info = redact(record.stack_info) if record.stack_info else None
     clean.threadName = redact(record.threadName) if record.threadName else record.threadName
@@ -131,7 +131,7 @@ def _extras(record: logging.LogRecord) -> dict[str, Any]:
 
 def _texts(record: logging.LogRecord) -> list[str]:
     """All that a handler may write of a record."""
-    texts = [record.getMessage(), _trace(record), record.stack_info or "", record.threadName or ""]
+    texts = [_message(record), _trace(record), record.stack_info or "", record.threadName or ""]
     texts.append(str(getattr(record, "taskName", "") or ""))
     if isinstance(record.args, dict) or not isinstance(record.msg, str):
         texts += [repr(record.args), str(record.msg)]
@@ -140,6 +140,13 @@ def _texts(record: logging.LogRecord) -> list[str]:
         if not isinstance(value, _PLAIN):
             texts += [value] if isinstance(value, str) else [str(value), repr(value)]
     return texts
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError, KeyError):  # its arguments do not fit; logging itself will say so
+        return f"{record.msg} {record.args!r}"
 
 
 def _trace(record: logging.LogRecord) -> str:
