@@ -11,10 +11,10 @@ import random
 
 import pytest
 
-from surefoot import Runtime
+from surefoot import Runtime, approve
 
 from .program import CODE_ROADS, MODEL_ROADS, play, workflow
-from .worlds import DISGUISES, WORLDS, Case, World, attacked, calm
+from .worlds import DISGUISES, EFFECTS, WORLDS, Case, World, attacked, calm
 
 pytestmark = pytest.mark.anyio
 

@@ -299,6 +299,7 @@ def run_json(row: RunRow, trace: Trace, definition: dict[str, Any]) -> dict[str,
         "steps": steps_json(state, list(definition.get("steps", ()))),
         "calls": [call_json(call) for call in state.calls.values()],
         "asks": [ask_json(ask, trace.span(ask.id)) for ask in state.asks.values()],
+        "calls_refused": len(state.refusals) if submitted else row.summary.get("calls_refused", 0),
         "refusals": [_refusal_json(event) for _, event in state.refusals],
         "items": [item_json(item) for item in state.items.values()],
     }

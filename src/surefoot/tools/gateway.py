@@ -8,7 +8,8 @@ Nothing else in Surefoot calls a tool's function.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from ..core import events as e
@@ -91,8 +92,9 @@ class Gateway:
         """
         body.go_on()
         try:
-            listed = self._listed(tool, allowed)
-            proposal = self._proposal(body, listed, arguments, text, conversation)
+            with _denying(tool):
+                listed = self._listed(tool, allowed)
+                proposal = self._proposal(body, listed, arguments, text, conversation)
         except CallRefused as refused:
             self._note_refused(body, tool, refused)
             raise
@@ -102,7 +104,8 @@ class Gateway:
         ):
             return listed.output.load(self._journal.state.calls[known.id].result)
         try:
-            leave = await self._guarded(body, proposal, known)
+            with _denying(listed):
+                leave = await self._leave(body, proposal, known)
         except CallRefused as refused:
             self._note_refused(body, listed, refused, proposal)
             raise
@@ -144,23 +147,11 @@ class Gateway:
         occurrence = body.occurrence("call", tool.name, digest)
         return Proposal(tool, valid, args, (body.step, tool.name, digest, occurrence), conversation)
 
-    async def _guarded(self, body: Body, proposal: Proposal, known: CallState | None) -> Leave:
-        """A guard that fails, whichever and however, denies."""
-        try:
-            self._permitted(proposal.tool)
-            if known is not None and known.status == "unknown":
-                return self._leaves.again(proposal, known)
-            return await self._leaves.leave(body, proposal)
-        except SurefootError:
-            raise
-        except Exception as error:
-            failed = f"a guard failed with {type(error).__name__}"
-            raise Denied(
-                f"{proposal.tool.name} is refused",
-                why=failed,
-                remedy="Mend the guard: while it fails, nothing passes.",
-                by="guard",
-            ) from error
+    async def _leave(self, body: Body, proposal: Proposal, known: CallState | None) -> Leave:
+        self._permitted(proposal.tool)
+        if known is not None and known.status == "unknown":
+            return self._leaves.again(proposal, known)
+        return await self._leaves.leave(body, proposal)
 
     def _permitted(self, tool: Tool[..., Any]) -> None:
         if not policy.permitted(tool, self._grants):
@@ -302,9 +293,16 @@ class Gateway:
         if tool.effect is Effect.READ:
             before = journal.state.read_at.get((proposal.place, body.attempt))
         call_id = before or journal.new_id("c")
-        key = leave.key or self._key_of(proposal, leave)
         deadline = journal.now() + micros(tool.timeout)
         body.claimed.add(call_id)
+        try:
+            with _denying(tool):
+                key = leave.key or self._key_of(proposal, leave)
+                call = self._call_of(body, tool, key, leave.arguments, deadline)
+                self._within_budget(body, proposal)
+        except CallRefused as refused:
+            self._note_refused(body, tool, refused, proposal)
+            raise
         intent = e.CallIntended(
             call=call_id,
             step=step,
@@ -319,7 +317,6 @@ class Gateway:
             occurrence=occurrence,
             approval=leave.approval,
         )
-        self._within_budget(body, proposal)
         started = journal.now()
         if tool.effect is Effect.READ:
             journal.note(intent)
@@ -327,7 +324,6 @@ class Gateway:
             # Intent before act: a crash in between must look unknown, not undone.
             await journal.write(intent)
         try:
-            call = self._call_of(body, tool, key, leave.arguments, deadline)
             seconds = (deadline - journal.now()) / MICROS
             act = self._invoker.invoke(tool, call, leave.arguments, seconds)
             value = await self._acts.stoppable(act, deadline)
@@ -379,7 +375,7 @@ class Gateway:
         try:
             raw = self._journal.raw(tool.output, value)
             tool.output.load(raw)
-        except ValueError as error:
+        except Exception as error:  # noqa: BLE001  a guard that fails itself lets nothing pass, either
             text = self._journal.scrub(text_of(error))[:500]
             raise InvalidResult(
                 f"{tool.name} answered with something that is not its declared result",
@@ -444,3 +440,20 @@ class Gateway:
 
     def _ms(self, started: int) -> float:
         return round((self._journal.now() - started) / 1000, 3)
+
+
+@contextmanager
+def _denying(tool: Tool[..., Any] | str) -> Iterator[None]:
+    """A guard that fails, whichever and however, denies."""
+    try:
+        yield
+    except SurefootError:
+        raise
+    except Exception as error:
+        name = tool if isinstance(tool, str) else tool.name
+        raise Denied(
+            f"{name} is refused",
+            why=f"a guard failed with {type(error).__name__}",
+            remedy="Mend the guard: while it fails, nothing passes.",
+            by="guard",
+        ) from error
