@@ -50,6 +50,7 @@ class Settings:
     prices: Mapping[str, Price]
     concurrency: int
     lease: float
+    trace_content: bool
     sources: Mapping[str, str]
     unknown: tuple[str, ...]
     """Complaints about variables and keys that are no settings: most likely they are misspelt."""
@@ -219,6 +220,14 @@ def _seconds(value: Any) -> float:
     return number
 
 
+def _switch(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if str(value).strip().lower() not in ("1", "true", "yes", "0", "false", "no"):
+        raise ValueError(f"{value!r} is neither 1 nor 0")
+    return str(value).strip().lower() in ("1", "true", "yes")
+
+
 def _prices(value: Any) -> dict[str, Price]:
     """By model: dollars a million tokens, `{input = 2.5, output = "10.00", cached = 0.25}`."""
     if not isinstance(value, dict):
@@ -290,5 +299,12 @@ SETTINGS: tuple[Setting, ...] = (
         _seconds,
         15.0,
         "seconds that a process may be silent before others may take its runs",
+    ),
+    Setting(
+        "trace_content",
+        ("SUREFOOT_TRACE_CONTENT",),
+        _switch,
+        False,
+        "1 or 0: whether spans carry arguments, results and texts too, redacted",
     ),
 )

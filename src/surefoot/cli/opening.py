@@ -87,6 +87,7 @@ def open_runtime(workflow: Definition, settings: Settings, **more: Any) -> Runti
         model_settings=model_settings(settings),
         people=settings.people,
         lease=settings.lease,
+        trace_content=settings.trace_content,
         **more,
     )
 

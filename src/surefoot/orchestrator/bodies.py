@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from ..core import events as e
@@ -57,7 +58,8 @@ class Bodies:
                 started + micros(step.timeout), self._time_out(body, timed_out, asyncio.current_task())
             )
         try:
-            with open_runs.at_work(journal.sealer.private):
+            traced = nullcontext() if journal.spans is None else journal.spans.inside(step.name)
+            with open_runs.at_work(journal.sealer.private), traced:
                 value = await self._body(wired, body)
         except Parked:
             body.stopped = True

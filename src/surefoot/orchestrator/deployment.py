@@ -48,6 +48,8 @@ class Deployment:
     park_after: float = 5.0
     """Seconds: a wait longer than this is not held in memory."""
     most_claims: int = 3
+    trace_content: bool = False
+    """Spans carry arguments, results and texts too, as views."""
 
     @property
     def day_caps(self) -> tuple[int | None, int | None]:

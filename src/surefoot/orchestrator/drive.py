@@ -40,6 +40,7 @@ from .endings import cancelled, why_failed
 from .mail import Mailroom
 from .recorder import Recorder, Sealer
 from .redacting import open_runs
+from .spans import follow
 
 
 class Drive:
@@ -125,6 +126,10 @@ class Drive:
     async def go(self) -> None:
         """Returns when the run has ended, waits, was given back, or belongs to another worker now."""
         open_runs.add(self.run, self.journal.sealer.private)
+        workflow = self._deployment.workflow
+        content = self._deployment.trace_content
+        spans = follow(self.run, workflow.name, workflow.version, self._clock.now, content=content)
+        self.journal.spans = spans
         try:
             if await self._take_up():
                 await self._loop()
@@ -143,6 +148,8 @@ class Drive:
                 self._deployment.defined_by = None  # what it wrote may not have arrived
             await self._let_go_of_bodies()
             open_runs.remove(self.run)
+            if spans is not None:
+                spans.close(self.state.status)
 
     async def _take_up(self) -> bool:
         """False where the run was set aside at once."""

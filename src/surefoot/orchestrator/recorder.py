@@ -40,6 +40,7 @@ from ..state.store import (
     StoredEvent,
 )
 from .intake import SignOf, tell_of
+from .spans import Spans
 from .summary import summary_of
 
 log = logging.getLogger("surefoot.budget")
@@ -217,6 +218,8 @@ class Recorder:
         self.sealer = sealer
         self.lost = False
         """Another worker holds the run now."""
+        self.spans: Spans | None = None
+        """Whoever traces is told of each event."""
         self.is_defined = False
         """The definition that `define` was told is on disk."""
         self._workflow = workflow
@@ -247,6 +250,8 @@ class Recorder:
         self._index(event, at)
         self.state.apply(Entry(self.state.seq + 1, at, event))
         self._pending.append(record)
+        if self.spans is not None:
+            self.spans.saw(record.kind, at, record.view)
         if self._settled and isinstance(event, e.AskAnswered | e.AskFailed):
             self._wake()
         if type(event) in TELLING:

@@ -98,6 +98,7 @@ class Runtime:
         park_after: float = 5.0,
         breaker: BreakerTerms | None = USUAL,
         drive: bool = True,
+        trace_content: bool = False,
         keyring: Keyring | None = None,
         on_left: Callable[[str, RunState], None] | None = None,
     ) -> None:
@@ -113,6 +114,7 @@ class Runtime:
         self._chance = chance
         self._lease = lease or (LEASE_BY_HAND if self._clock.by_hand else LEASE)
         self._park_after = park_after
+        self._trace_content = trace_content
         self._breaker = breaker
         self._drive = drive
         self._keyring = keyring
@@ -158,6 +160,7 @@ class Runtime:
             intake=intake,
             people=self._people,
             park_after=self._park_after,
+            trace_content=self._trace_content,
         )
         install()
         self._forget_secrets = know(self._url, self._deployment.secrets)
