@@ -154,7 +154,7 @@ class Crosscheck:
             same["input_digest"] = (row.input_digest, "")
         if state.is_ended:
             same["status"] = (row.status, state.status)
-        elif row.status in ENDED:
+        elif row.status not in ("queued", "running", "waiting"):
             same["status"] = (row.status, "not ended")
         for column, (found, wanted) in same.items():
             if found != wanted:
@@ -167,7 +167,7 @@ class Crosscheck:
             self.say(row.id, "index", "ended is not when the journal says")
         if row.owner is None and not state.is_ended and not mail:
             self._due(journal)
-        self._summary(journal, mail)
+        self._summary(journal)
 
     def _key_digest(self, submitted: e.RunSubmitted) -> str:
         return self._keyring.key_digest(submitted.workflow, submitted.key or "")
@@ -184,7 +184,7 @@ class Crosscheck:
         if row.due > latest:
             self.say(row.id, "index", f"it is due at {row.due}, and by the journal at {wanted}")
 
-    def _summary(self, journal: Journal, mail: Sequence[Mail]) -> None:
+    def _summary(self, journal: Journal) -> None:
         row, state = journal.row, journal.at_end
         if row.status in ENDED and state is not None:
             wanted: dict[str, Any] = {
@@ -193,7 +193,7 @@ class Crosscheck:
                 "usage": _counted(state.usage.to_json()),
                 "waiting_for": [],
             }
-        elif row.status == "waiting" and not mail:
+        elif row.status == "waiting" and row.owner is None:
             waiting = [item.id for item in journal.exact.open_items()]
             wanted = {"degraded": journal.exact.degraded, "error": None, "waiting_for": waiting}
         else:
