@@ -204,3 +204,62 @@ def test_a_day_begins_at_midnight_in_utc(at: int, day: str) -> None:
 )
 def test_money_is_shown_in_dollars(nanousd: int, text: str) -> None:
     assert ledger.dollars(nanousd) == text
+
+
+# ── warnings ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def warned_of(books: Books, **more: Any) -> dict[str, float | None]:
+    return {one.unit: one.used for one in ledger.warnings(books.state, **more)}
+
+
+def test_a_cap_that_is_mostly_used_warns_once() -> None:
+    books = Books(nanousd=1000, tokens=100)
+    books.settle(books.reserve(Bound(60, 19, 700)), answered("a0", 79, 799))
+    assert warned_of(books) == {}
+    books.settle(books.reserve(Bound(1, 0, 1)), answered("a1", 1, 1))
+    assert warned_of(books) == {"nanousd": 800, "tokens": 80}
+    for warned in ledger.warnings(books.state):
+        books.write(warned)
+    books.settle(books.reserve(Bound(1, 0, 100)), answered("a2", 1, 100))
+    assert warned_of(books) == {}
+
+
+def test_what_is_only_reserved_warns_nobody_and_what_is_held_does() -> None:
+    """A worst case that turns out small is no news; one of which nobody knows what it cost counts as
+    spent."""
+    books = Books(nanousd=1000)
+    books.reserve(Bound(1, 1, 900))
+    assert warned_of(books) == {}
+    books.die()
+    assert warned_of(books) == {"nanousd": 900}
+
+
+def test_calls_and_seconds_are_warned_of_too() -> None:
+    books = Books(tool_calls=5, model_calls=5, seconds=100)
+    books.write(e.RunClaimed("w", 1))
+    began = books.now
+    for number in range(4):
+        books.settle(books.reserve(Bound(1, 1, 1)), answered(f"a{number}", 1, 1))
+        books.write(e.CallIntended(f"c{number}", "s", 1, "t", "1", "read", Raw("{}"), "d", "k", 0))
+    assert warned_of(books) == {"tool_calls": 4, "model_calls": 4}
+    assert ledger.warn_at(books.state, books.now) == began + 80 * SECOND
+    assert "seconds" not in warned_of(books, now=began + 80 * SECOND - 1)
+    assert warned_of(books, now=began + 80 * SECOND)["seconds"] == 80
+
+
+@pytest.mark.parametrize(
+    "caps", [{}, {"tokens": None, "seconds": None}, {"tokens": 0, "nanousd": 0, "seconds": 0}]
+)
+def test_no_cap_and_a_cap_of_nothing_warn_nobody(caps: dict[str, Any]) -> None:
+    books = Books(**caps)
+    books.settle(books.reserve(Bound(1, 1, 1)), answered("a0", 1, 1))
+    assert warned_of(books, now=10**12) == {}
+    assert ledger.warn_at(books.state, 0) is None
+
+
+@given(st.integers(1, 10**15))
+def test_the_days_line_is_the_first_amount_that_is_most_of_its_cap(cap: int) -> None:
+    line = ledger.most_of(cap)
+    assert line * 100 >= cap * ledger.MOST > (line - 1) * 100
+    assert 0 < line <= cap

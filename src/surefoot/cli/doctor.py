@@ -18,11 +18,14 @@ from typing import Literal
 
 from ..errors import SurefootError
 from ..models.providers import VARIABLES, embedded_available
+from ..orchestrator.clock import SystemClock
+from ..orchestrator.intake import IntakeView, views
 from ..settings import Settings
 from ..state.opening import place_of
 from ..state.schema import newest, schema_version
 from ..state.sealing import Keyring
 from .failures import DONE, FAILED
+from .opening import go, open_store
 from .options import Given, command
 from .output import Style, clean
 
@@ -111,6 +114,8 @@ def _store(settings: Settings) -> Iterator[Sign]:
     yield from _may_write(place)
     yield from _keys(place, is_there=bool(schema))
     yield from _disk(place)
+    if schema == newest():
+        yield from _intake(settings)
 
 
 def _may_write(place: Path) -> Iterator[Sign]:
@@ -151,6 +156,21 @@ def _disk(place: Path) -> Iterator[Sign]:
         yield Sign("wrong", "disk", what, "Free some space, or `surefoot prune --older-than 30d`.")
     else:
         yield Sign("ok", "disk", what)
+
+
+def _intake(settings: Settings) -> Iterator[Sign]:
+    """Queues that grow because nothing is taken from them look like a worker that hangs."""
+
+    async def look() -> list[IntakeView]:
+        async with open_store(settings) as opened:
+            return await views(opened.store, SystemClock().now())
+
+    closed = [view for view in go(look()) if not view.is_open]
+    for view in closed:
+        what = f"{view.workflow} is {view.state}, {view.waiting} runs to begin"
+        yield Sign("warning", "intake", what, "See `surefoot intake show`.")
+    if not closed:
+        yield Sign("ok", "intake", "open")
 
 
 def _models() -> Iterator[Sign]:

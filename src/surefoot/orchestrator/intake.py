@@ -19,6 +19,7 @@ from ..core.fold import RunState
 from ..core.jsons import dumps, loads
 from ..rails import breaker as rail
 from ..rails.breaker import Breaker, BreakerTerms
+from ..rails.detect import standard
 from ..state.intake import ChangeKind, IntakeChange, IntakeRow, Mode, Sign, Turned
 from ..state.store import Store
 
@@ -27,9 +28,9 @@ log = logging.getLogger("surefoot.intake")
 SignOf = Callable[[e.Event, RunState, Callable[[Any], Any]], Sign | None]
 
 _SAID: Mapping[ChangeKind, str] = {
-    "paused": "paused: new runs wait in the queue",
-    "refused": "closed: new runs are refused",
-    "resumed": "resumed",
+    "paused": "paused{by}: new runs wait in the queue",
+    "refused": "closed{by}: new runs are refused",
+    "resumed": "resumed{by}",
     "opened": "paused by the breaker: the providers keep failing, so new runs wait",
     "trial": "the breaker lets one run through",
     "closed": "open again: a provider has answered",
@@ -41,11 +42,12 @@ _SAID: Mapping[ChangeKind, str] = {
 def said(change: IntakeChange) -> str:
     by = f" by {change.by}" if change.by else ""
     reason = f" ({change.reason})" if change.reason else ""
-    return f"intake {_SAID[change.what]}{by}{reason}"
+    return f"intake {_SAID[change.what].replace('{by}', by)}{reason}"
 
 
 def tell_of(change: IntakeChange) -> None:
-    level = logging.INFO if change.what in ("resumed", "closed", "day_back") else logging.WARNING
+    """What the machine closes by itself is a warning; what a person wants is no news to them."""
+    level = logging.WARNING if change.what in ("opened", "day_gone") else logging.INFO
     log.log(level, "%s: %s", change.workflow, said(change))
 
 
@@ -80,6 +82,16 @@ def state_of(row: IntakeRow, now: int) -> str:
     return "open"
 
 
+async def views(store: Store, now: int, workflow: str | None = None) -> list[IntakeView]:
+    """Of every workflow whose intake was ever anything but open, or that has runs to begin; of this one in
+    any case."""
+    rows = {row.workflow: row for row in await store.intakes(workflow)}
+    waiting = await store.waiting_to_begin(workflow)
+    names = {*rows, *waiting} | ({workflow} if workflow is not None else set())
+    found = [(name, rows.get(name) or IntakeRow(name)) for name in sorted(names)]
+    return [IntakeView(name, state_of(row, now), row, waiting.get(name, 0)) for name, row in found]
+
+
 class Intake:
     """Of one workflow. `terms` None: no breaker. `scrub` takes secrets out of what a person writes."""
 
@@ -103,11 +115,8 @@ class Intake:
     # ── for people ──
 
     async def view(self) -> IntakeView:
-        rows = await self._store.intakes(self._workflow)
-        row = rows[0] if rows else IntakeRow(self._workflow)
-        waiting = await self._store.waiting_to_begin(self._workflow)
-        state = state_of(row, self._clock.now())
-        return IntakeView(self._workflow, state, row, waiting.get(self._workflow, 0))
+        (view,) = await views(self._store, self._clock.now(), self._workflow)
+        return view
 
     async def pause(self, *, by: str = "", reason: str = "", refuse: bool = False) -> IntakeChange | None:
         """New runs are accepted and wait; with `refuse` they are not accepted (IntakeClosed). Runs that were
@@ -120,7 +129,8 @@ class Intake:
         return await self._say("open", by, reason)
 
     async def _say(self, mode: Mode, by: str, reason: str) -> IntakeChange | None:
-        by, reason = self._scrub(by), self._scrub(reason)
+        # Kept as it may be shown: nothing of it is ever needed exactly.
+        by, reason = (standard().redact(self._scrub(text)) for text in (by, reason))
 
         def turn(row: IntakeRow, now: int) -> Turned | None:
             if mode == row.mode and (mode != "open" or row.trial_at is None):
