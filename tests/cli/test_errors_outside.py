@@ -383,3 +383,55 @@ def test_debug_shows_the_way_to_an_unexpected_error_without_secrets(leaky: Shell
         assert "Traceback (most recent call last):" in debug.err
         assert 'fails.py", line' in debug.err
         assert [text for text in PLANTED if text in debug.out + debug.err] == []
+
+
+def test_run_with_debug_shows_the_way_to_the_step_that_failed(leaky: Shell) -> None:
+    words = ["run", "leaks:w", "--input", "c.json", "-q", "--json"]
+    clean(leaky.here(*words))
+    debug = leaky.here(*words, "--debug")
+    assert "Traceback (most recent call last):" in debug.err
+    assert 'leaks.py", line ' in debug.err
+    assert debug.json["error"]["code"] == "step_failed"
+    assert [text for text in PLANTED if text in debug.out + debug.err] == []
+    shown = leaky.here("runs", "show", debug.json["run"], "--json", "--debug").json
+    assert [one["step"] for one in shown["tracebacks"]] == ["pays"]
+    assert 'leaks.py", line ' in shown["tracebacks"][0]["traceback"]
+    assert "tracebacks" not in leaky.here("runs", "show", debug.json["run"], "--json").json
+
+
+@pytest.mark.parametrize("number", [2, 3, 4, 5])
+def test_debug_shows_the_way_of_what_fails_beside_everything_without_secrets(
+    folder: Shell, number: int
+) -> None:
+    secret = "4111 1111 1111 1111"
+    folder.write(
+        "odd.py",
+        ODD.replace('ValueError("', f'ValueError("{secret[:9]}" "{secret[9:]} ').replace("1 / 0", "int('x')"),
+    )
+    folder.write("c.json", number)
+    plain = folder.process("run", "odd:w", "--input", "c.json")
+    clean(plain)
+    debug = folder.process("run", "odd:w", "--input", "c.json", "--debug")
+    assert "Error: " in debug.err
+    assert number == 4 or 'odd.py", line ' in debug.err, "one that was never raised has no way"
+    assert secret not in plain.out + plain.err + debug.out + debug.err
+
+
+def test_what_no_command_can_catch_is_told_all_the_same(folder: Shell) -> None:
+    program = (
+        "import sys\n"
+        "from surefoot.cli.failures import quiet_the_rest\n"
+        "quiet_the_rest(debug='--debug' in sys.argv)\n"
+        "class Odd(BaseException): pass\n"
+        "raise Odd('no exception at all')\n"
+    )
+    words = [sys.executable, "-c", program]
+    done = subprocess.run(
+        words, env=folder.environment(), capture_output=True, text=True, timeout=60, check=False
+    )
+    told(
+        Said(done.returncode, done.stdout, done.stderr),
+        exit_code=1,
+        kind="unexpected",
+        text="no exception at all",
+    )

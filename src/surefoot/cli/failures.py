@@ -3,8 +3,8 @@
     0 done · 1 failed, red · 2 used wrongly, or inconclusive · 3 waiting for a person · 130 interrupted
 
 Whatever ends a command is told as one of our errors: what failed, why, what to do, and where to read on. Exit
-codes are the catalogue's. Nobody sees a stack trace who did not ask for one with --debug, and then what is
-known or looks like a secret is taken out of it.
+codes are the catalogue's. Nobody sees a stack trace who did not ask for one with --debug. Whatever is said
+here has passed the redactor of the process.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TextIO
 
 import click
@@ -27,9 +27,6 @@ DONE, FAILED, WRONG, WAITING, INTERRUPTED = 0, 1, 2, 3, 130
 ANSWERED = "an answer was written before this"
 """A note on an error that came after the command's document: stdout must not get a second one."""
 
-SECRET_NAMES = ("KEY", "TOKEN", "SECRET", "PASSWORD")
-"""An environment variable with one of these in its name is taken out of what is printed."""
-
 
 def told(error: BaseException) -> SurefootError:
     """Any exception that ends a command, as one of our errors."""
@@ -38,7 +35,7 @@ def told(error: BaseException) -> SurefootError:
             return error
         case click.UsageError():
             path = error.ctx.command_path if error.ctx else "surefoot"
-            why = f"`{path}` takes other words"
+            why = f"that is not how `{path}` is used"
             return UsageError(error.format_message(), why=why, remedy=f"See `{path} --help`.")
         case click.Abort() | KeyboardInterrupt():  # click makes the first of the second
             return Interrupted("interrupted", why="Ctrl-C or SIGTERM ended the command")
@@ -58,6 +55,12 @@ def _text(error: BaseException) -> str:
     from ..core.error_view import text_of
 
     return text_of(error)
+
+
+def _way_to(error: BaseException) -> str:
+    from ..core.error_view import trace_of
+
+    return trace_of(error)
 
 
 def _place(error: BaseException) -> str:
@@ -91,14 +94,11 @@ def lines_of_error(view: dict[str, Any]) -> list[str]:
 def report(error: BaseException, stderr: TextIO, *, debug: bool, stdout: TextIO | None = None) -> int:
     """Tells of an error on `stderr`, and as JSON on `stdout` where that is given; gives its exit code. A
     stream that takes no more (a full disk, a pipe that nobody reads) changes nothing of that."""
-    foreign = _is_foreign(error)
-    seen = {name: scrub(text, foreign=foreign) for name, text in view(error).items()}
+    seen = {name: scrub(text) for name, text in view(error).items()}
     if stdout is not None:
         _write(stdout, json.dumps({"error": seen}) + "\n")
     if debug:
-        from ..core.error_view import trace_of
-
-        _write(stderr, scrub(trace_of(error), foreign=True))
+        _write(stderr, scrub(_way_to(error)))
     bold, end = ("\x1b[31m", "\x1b[0m") if is_rich(stderr) else ("", "")
     _write(stderr, f"{bold}error:{end} " + "\n".join(lines_of_error(seen)) + "\n")
     return exit_code(error)
@@ -120,41 +120,28 @@ def silence(stream: TextIO) -> None:
         return  # it is no file of the process's, or closed: nothing of it is left to complain
 
 
-def _is_foreign(error: BaseException | None) -> bool:
-    """Whether somebody else's exception speaks in it: then nobody knows what it says."""
-    while isinstance(error, SurefootError) and error.__cause__ is not None:
-        error = error.__cause__
-    return not isinstance(error, SurefootError | click.ClickException | KeyboardInterrupt | None)
+def scrub(text: str) -> str:
+    """Without what this process knows to be secret or private, and without what looks like it. Where that
+    fails, a line that says so."""
+    from ..orchestrator.redacting import know_environment, redactor
 
-
-def scrub(text: str, *, foreign: bool = False) -> str:
-    """Without the values of the environment's secrets; of `foreign` words also without what looks like a
-    secret or like private data (which takes 0.1 s to get ready for)."""
-    values = {name: value for name, value in os.environ.items() if any(part in name for part in SECRET_NAMES)}
-    if values:
-        from ..rails.redaction import Secrets
-
-        text = Secrets(values).scrub(text)
-    if foreign:
-        from ..rails.detect import standard
-
-        text = standard().redact(text)
-    return text
+    know_environment()
+    return redactor().withhold(text)
 
 
 class ShortFormatter(logging.Formatter):
-    """A line of a log, without the traceback that came with it unless --debug."""
+    """A line of a log; with --debug followed by the way to the exception that it tells of."""
 
     def __init__(self, *, debug: bool) -> None:
         super().__init__("%(levelname)s: %(message)s")
         self._debug = debug
 
     def format(self, record: logging.LogRecord) -> str:
-        if not self._debug:
-            record = logging.makeLogRecord(
-                {**record.__dict__, "exc_info": None, "exc_text": None, "stack_info": None}
-            )
-        return scrub(super().format(record), foreign=True)
+        nothing = {} if self._debug else {"exc_info": None, "exc_text": None, "stack_info": None}
+        return scrub(super().format(logging.makeLogRecord({**record.__dict__, **nothing})))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802  the library's name
+        return _way_to(ei[1]).rstrip() if ei[1] is not None else ""
 
 
 def quiet_the_rest(*, debug: bool) -> None:
@@ -162,22 +149,29 @@ def quiet_the_rest(*, debug: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(ShortFormatter(debug=debug))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    if debug:
-        return
+    log = logging.getLogger("surefoot")
 
     def thread_failed(failure: Any) -> None:
         name = failure.thread.name if failure.thread else "?"
-        logging.getLogger("surefoot").error(
-            "thread %s: %s: %s", name, failure.exc_type.__name__, failure.exc_value
-        )
+        _log(log.error, f"thread {name}", failure.exc_value)
 
     def unraisable(failure: Any) -> None:
-        logging.getLogger("surefoot").warning("%s: %s", failure.exc_type.__name__, failure.exc_value)
+        _log(log.warning, "at the end of something", failure.exc_value)
+
+    def last_words(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+        """Of what no command could catch: too early, too late, or no Exception at all."""
+        report(error, sys.stderr, debug=debug)
 
     import threading
 
     threading.excepthook = thread_failed
     sys.unraisablehook = unraisable
+    sys.excepthook = last_words
+
+
+def _log(say: Callable[..., None], where: str, error: BaseException | None) -> None:
+    name = "an error that is gone" if error is None else f"{type(error).__name__}: {_text(error)}"
+    say("%s: %s", where, name, exc_info=error)
 
 
 def wants(words: Sequence[str], flag: str) -> bool:

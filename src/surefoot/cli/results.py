@@ -19,7 +19,7 @@ def error_json(error: SurefootError | None) -> dict[str, Any] | None:
     """A run's error as its starter sees it: an error is a view, also for whom outputs are exact."""
     if error is None:
         return None
-    return {name: scrub(text, foreign=True) for name, text in view(error).items()}
+    return {name: scrub(text) for name, text in view(error).items()}
 
 
 def result_json(workflow: Definition, result: Result) -> dict[str, Any]:

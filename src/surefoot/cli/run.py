@@ -16,12 +16,13 @@ from ..core.workflow import Definition
 from ..errors import InvalidInput, RunNotFound, UsageError
 from ..orchestrator.results import Result
 from ..orchestrator.runtime import Runtime, Started
+from ..orchestrator.trace import trace_of
 from ..settings import Settings
-from .failures import DONE
+from .failures import DONE, scrub
 from .formats import work_words
 from .opening import go, open_runtime, warn_of_unknown
 from .options import Given, command, deployment_options, target_argument
-from .output import Output
+from .output import Output, clean
 from .progress import Place, follow, last_seq, telling
 from .results import exit_code_of, result_json, tell_result
 from .target import load_target
@@ -62,7 +63,7 @@ def run(
         given.output.warn("a store in memory ends with this command: what waits then is lost")
     workflow = load_target(target, settings)
     value = None if source is None else (read_input(workflow, source),)
-    visit = Visit(given.output, settings, workflow, target, key)
+    visit = Visit(given.output, settings, workflow, target, key, debug=given.debug)
     return go(visit.submit(value) if no_wait else visit.drive(value, quiet=quiet))
 
 
@@ -104,8 +105,16 @@ class Visit:
     """One command's dealings with one run."""
 
     def __init__(
-        self, output: Output, settings: Settings, workflow: Definition, target: str | None, key: str | None
+        self,
+        output: Output,
+        settings: Settings,
+        workflow: Definition,
+        target: str | None,
+        key: str | None,
+        *,
+        debug: bool = False,
     ) -> None:
+        self._debug = debug
         self._output = output
         self._settings = settings
         self._workflow = workflow
@@ -135,6 +144,9 @@ class Visit:
                 self._output.say(f"Stopping: {started.id} is given back, and loses nothing. Go on with")
                 self._output.say(f"  {work_words(self._target, self._settings)}")
                 raise
+            stored = await runtime.store.events(started.id) if self._debug else []
+        for step, way in trace_of(stored).details:
+            self._output.say(f"{step}:\n{clean(scrub(way))}", "dim")
         self._answer(result)
         return exit_code_of(result.status)
 
@@ -173,7 +185,5 @@ class Visit:
 def answer_text(output: Any) -> str:
     """A run's output for people: a text as it is, anything else as indented JSON."""
     import json
-
-    from .output import clean
 
     return clean(output if isinstance(output, str) else json.dumps(output, ensure_ascii=False, indent=2))

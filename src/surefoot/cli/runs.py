@@ -14,6 +14,7 @@ from ..orchestrator.clock import SystemClock
 from ..orchestrator.revealing import Revealed
 from ..orchestrator.trace import Trace, run_json, trace_of
 from ..state.store import RunFilter, RunRow, StoredEvent
+from .failures import scrub
 from .formats import STATUS_STYLES, Duration, ago, clock_time, iso, money, ours, store_words, work_words
 from .opening import Opened, go, open_runtime, open_store
 from .options import Given, command, deployment_options
@@ -160,6 +161,9 @@ def show(given: Given, run: str, reveal: bool, by: str, reason: str) -> None:
         }
         if revealed is not None:
             more["revealed"] = exact_values(revealed)
+        if given.debug:
+            ways = [{"step": step, "traceback": scrub(way)} for step, way in trace.details]
+            more["tracebacks"] = ways
         given.output.document(document | more)
         return
     tell_trace(given.output, row, trace, document, given.settings, is_held=is_held, debug=given.debug)

@@ -137,4 +137,4 @@ def _tell_error(output: Output, error: dict[str, Any]) -> None:
 def _tell_details(output: Output, trace: Trace) -> None:
     for step, detail in trace.details:
         # Redacted when it was recorded; by an older version perhaps with fewer patterns.
-        output.answer(f"\n{step}:\n{clean(scrub(detail, foreign=True))}", "dim")
+        output.answer(f"\n{step}:\n{clean(scrub(detail))}", "dim")

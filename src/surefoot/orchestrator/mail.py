@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core import events as e
+from ..core.error_view import text_of
 from ..core.jsons import Raw, dumps, loads
 from ..core.states import ItemState
 from ..errors import InvalidArguments
@@ -140,4 +141,5 @@ class Mailroom:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0][:300] if str(error) else type(error).__name__
+    text = text_of(error)
+    return text.splitlines()[0][:300] if text else type(error).__name__
