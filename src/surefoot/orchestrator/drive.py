@@ -149,7 +149,8 @@ class Drive:
             await self._let_go_of_bodies()
             open_runs.remove(self.run)
             if spans is not None:
-                spans.close(self.state.status)
+                left = "queued" if self._stopping or self.journal.lost else "waiting"
+                spans.close(self.state.status if self.state.is_ended else left)
 
     async def _take_up(self) -> bool:
         """False where the run was set aside at once."""
