@@ -20,6 +20,7 @@ class Waiting:
 
     item: str
     kind: str
+    step: str | None
     reason: str
     by: str
     choices: tuple[str, ...]
@@ -31,6 +32,7 @@ class Waiting:
         return {
             "item": self.item,
             "kind": self.kind,
+            "step": self.step,
             "reason": self.reason,
             "by": self.by,
             "choices": list(self.choices),
@@ -107,5 +109,7 @@ def waiting_for(state: RunState) -> tuple[Waiting, ...]:
             choices, by = tuple(request.choices), request.queue
             if call is not None:
                 tool, args = call.tool, loads(call.args)
-        found.append(Waiting(item.id, item.kind, request.reason, by, choices, tool, args, item.expires))
+        found.append(
+            Waiting(item.id, item.kind, item.step, request.reason, by, choices, tool, args, item.expires)
+        )
     return tuple(found)

@@ -13,13 +13,14 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
-from uuid import uuid4
+from typing import Any, Literal, Self
+from uuid import UUID, uuid4
 
 from pydantic import ValidationError
 
 from ..core import events as e
 from ..core.clock import Clock
+from ..core.events import Entry
 from ..core.fold import RunState
 from ..core.jsons import Raw, canonical, loads
 from ..core.model import Model, ModelSettings
@@ -42,10 +43,11 @@ from ..state.opening import DEFAULT_STORE, make_store
 from ..state.sealing import Keyring
 from ..state.store import ENDED, Claimed, ItemRow, NewRun, Record, RunRow, Store
 from ..tools.invoke import Invoker
-from . import saying
+from . import forgetting, revealing, saying
 from .clock import SystemClock
 from .deployment import Deployment
 from .drive import Drive
+from .forgetting import Forgotten
 from .ids import new_run_id
 from .intake import Intake
 from .logs import install
@@ -54,6 +56,7 @@ from .recorder import Sealer
 from .redacting import know
 from .resources import OpenResources
 from .results import Result, result_of
+from .revealing import Revealed
 from .worker import Worker
 
 LEASE = 15.0
@@ -78,7 +81,8 @@ class Runtime:
     `breaker` says when providers that keep failing pause the intake (None: never).
     `lease` is how many seconds this process may be silent before others may take its runs (15).
     With `drive=False` it submits, decides and looks, and leaves the driving to others. `on_left` is told
-    of each run that leaves this process's hands: ended, waiting, or given back.
+    of each run that leaves this process's hands: ended, waiting, or given back. `crash` is called around
+    every durable commit, in the thread that commits: for tests that die there.
     """
 
     def __init__(
@@ -94,6 +98,8 @@ class Runtime:
         resources: Sequence[Resource] | None = None,
         clock: Clock | None = None,
         chance: Callable[[], float] = random.random,
+        uuids: Callable[[], UUID] = uuid4,
+        run_ids: Callable[[int], str] = new_run_id,
         lease: float | None = None,
         park_after: float = 5.0,
         breaker: BreakerTerms | None = USUAL,
@@ -101,6 +107,7 @@ class Runtime:
         trace_content: bool = False,
         keyring: Keyring | None = None,
         on_left: Callable[[str, RunState], None] | None = None,
+        crash: Callable[[Literal["before", "after"]], None] | None = None,
     ) -> None:
         self.workflow = workflow
         self._url = store
@@ -112,6 +119,9 @@ class Runtime:
         self._resources = workflow.resources if resources is None else resources
         self._clock: Clock = clock or SystemClock()
         self._chance = chance
+        self._uuids = uuids
+        self._run_ids = run_ids
+        self._crash = crash
         self._lease = lease or (LEASE_BY_HAND if self._clock.by_hand else LEASE)
         self._park_after = park_after
         self._trace_content = trace_content
@@ -127,7 +137,7 @@ class Runtime:
 
     async def __aenter__(self) -> Self:
         worker_id = f"{os.getpid()}-{uuid4().hex[:8]}"
-        crash = CrashPoint.from_env(os.environ)
+        crash = self._crash or CrashPoint.from_env(os.environ)
         self._store, ring = make_store(
             self._url, now=self._clock.now, worker=worker_id, crash=crash, keyring=self._keyring
         )
@@ -149,6 +159,8 @@ class Runtime:
             keyring=ring,
             clock=self._clock,
             chance=self._chance,
+            uuids=self._uuids,
+            run_ids=self._run_ids,
             models=models,
             invoker=Invoker(),
             resources=OpenResources(),
@@ -196,6 +208,17 @@ class Runtime:
             await self._deployment.resources.close()
             await self._store.close()
 
+    async def die(self) -> None:
+        """Instead of being closed: leaves all as a killed process would. For tests of what comes after."""
+        if self._worker is not None:
+            await self._worker.die()
+        if self._driving is not None:
+            self._driving.cancel()
+            await asyncio.gather(self._driving, return_exceptions=True)
+        self._deployment.invoker.close()
+        await self._store.close()
+        await self._deployment.resources.close()
+
     @property
     def store(self) -> Store:
         return self._store
@@ -203,6 +226,10 @@ class Runtime:
     @property
     def deployment(self) -> Deployment:
         return self._deployment
+
+    def driving(self, run: str) -> RunState | None:
+        """The state of a run that this process drives at this moment."""
+        return None if self._worker is None else self._worker.state_of(run)
 
     @property
     def intake(self) -> Intake:
@@ -238,7 +265,7 @@ class Runtime:
         """
         value, plan = self._valid_input(input), self.workflow.plan
         now = self._clock.now()
-        run = new_run_id(now)
+        run = self._run_ids(now)
         run_key = self._deployment.keyring.new_run_key()
         sealer = Sealer(run, run_key, self._deployment.secrets)
         raw = sealer.raw(plan.input, value)
@@ -356,6 +383,8 @@ class Runtime:
         waiters = self._waiters.get(run)
         if waiters is not None:
             waiters.remove(waiter)
+            if waiter.done() and not waiter.cancelled():
+                waiter.exception()  # seen, also where somebody stopped waiting at that very moment
             if not waiters:
                 del self._waiters[run]
 
@@ -380,15 +409,20 @@ class Runtime:
 
     async def state(self, run: str) -> RunState:
         """The run's journal, folded."""
+        state = RunState(self.workflow.plan)
+        for entry in await self.entries(run):
+            state.apply(entry)
+        return state
+
+    async def entries(self, run: str) -> list[Entry]:
+        """The run's journal, with exact values. Raises RunNotFound, KeyUnavailable."""
         row = await self._row(run)
+        revealing.must_not_be_forgotten(row)
         if row.data_key is None:
             raise RunNotFound(f"the journal of {run} was deleted", why=f"it has {row.status}")
         key = self._deployment.keyring.unwrap(row.data_key)
         sealer = Sealer(run, key, self._deployment.secrets)
-        state = RunState(self.workflow.plan)
-        for stored in await self._store.events(run):
-            state.apply(sealer.open(stored))
-        return state
+        return [sealer.open(stored) for stored in await self._store.events(run)]
 
     async def _row(self, run: str) -> RunRow:
         row = await self._store.run(run)
@@ -427,6 +461,35 @@ class Runtime:
         await saying.retry(self._store, self._deployment.keyring, run, by=by, reason=reason)
         self._look()
 
+    async def forget(self, run: str, *, by: str = "", reason: str = "") -> Forgotten:
+        """Deletes the data key of an ended run: its exact values are gone for good. Raises RunNotFound,
+        RunNotFinished, StoreUnavailable (deleted, and the proof is still to be made: call it again)."""
+        deployment = self._deployment
+        return await forgetting.forget(
+            self._store,
+            deployment.keyring,
+            self._clock,
+            run,
+            by=by,
+            reason=reason,
+            secrets=deployment.secrets,
+        )
+
+    async def reveal(self, run: str, *, by: str, reason: str = "") -> Revealed:
+        """A run's exact values, for a person; in its journal before this returns. Raises RunNotFound,
+        KeyUnavailable, NotAllowedToDecide, UsageError, StoreUnavailable."""
+        deployment = self._deployment
+        return await revealing.reveal(
+            self._store,
+            deployment.keyring,
+            self._clock,
+            run,
+            by=by,
+            reason=reason,
+            people=self._people,
+            secrets=deployment.secrets,
+        )
+
     async def fork(self, run: str, *, start_from: str, key: str | None = None) -> Started:
         """A new run with the same input, in which all steps that do not need `start_from` are taken over.
         Raises UsageError, WorkflowChanged where what is to be taken over does not fit any more."""
@@ -443,7 +506,7 @@ class Runtime:
             if again.intersection(wired.needs):
                 again.add(wired.name)
         now = self._clock.now()
-        new = new_run_id(now)
+        new = self._run_ids(now)
         sealer = Sealer(new, self._deployment.keyring.new_run_key(), self._deployment.secrets)
         raw = _still_fitting(sealer, plan.input, state.submitted.input, "the input")
         events: list[e.Event] = [

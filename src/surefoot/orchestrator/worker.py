@@ -70,6 +70,14 @@ class Worker:
         """Whether this process drives the run at this moment."""
         return run in self._drives
 
+    async def die(self) -> None:
+        """As SIGKILL leaves it: nothing more is done or written, and nothing is given back."""
+        self._stopping = True
+        tasks = list(self._tasks.values())
+        for drive in list(self._drives.values()):
+            drive.abandon()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     def state_of(self, run: str) -> RunState | None:
         drive = self._drives.get(run)
         return None if drive is None else drive.state
