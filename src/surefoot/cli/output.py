@@ -15,7 +15,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, TextIO, cast
+
+from ..orchestrator.logs import install
+from .redacted import Redacted, Scrubbed
 
 Style = Literal["", "good", "bad", "warn", "dim", "strong"]
 
@@ -135,18 +138,21 @@ def _writes_unicode(stream: TextIO) -> bool:
 
 @contextmanager
 def taking_over(*, json: bool) -> Iterator[Output]:
-    """An Output that has stdout for itself until the block ends."""
+    """An Output that has stdout for itself until the block ends. Both streams pass the process's redactor."""
     stdout, stderr = sys.stdout, sys.stderr
     for stream in (stdout, stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     stdout.flush()
-    sys.stdout = stderr
+    install()
+    redacted = Redacted(stderr)
+    sys.stdout = sys.stderr = cast(TextIO, redacted)
     try:
         with _own_copy(stdout) as own:
-            yield Output(own, stderr, json=json)
+            yield Output(cast(TextIO, Scrubbed(own)), sys.stderr, json=json)
     finally:
-        sys.stdout = stdout
+        sys.stdout, sys.stderr = stdout, stderr
+        redacted.finish()
 
 
 @contextmanager
