@@ -133,6 +133,12 @@ def ended(shell: Shell) -> list[str]:
     return ["runs", "cancel", started(shell, "wrongs:ok")]
 
 
+def refused(shell: Shell) -> None:
+    started(shell, "wrongs:ok")
+    said = shell.here("intake", "pause", "wrongs:ok", "--refuse", "--by", "kim", "--reason", "the shop moves")
+    assert said.code == 0, said
+
+
 def asked(shell: Shell) -> str:
     started(shell, "wrongs:w_waits")
     return str(one(shell.here("inbox", "list", "--json").lines)["item"])
@@ -214,6 +220,7 @@ DOORS: dict[str, Door] = {
     "run_cancelled": Door(ready=cancelled, of_run=True),
     "workflow_changed": Door(ready=changed, of_run=True),
     "poisoned": Door(ready=poisoned, of_run=True),
+    "intake_closed": Door(RUN, refused),
     "inbox": running("inbox"),
     "item_not_found": Door(["inbox", "show", "r0-1"], lambda shell: started(shell, "wrongs:ok") and None),
     "item_closed": Door(ready=closed),
