@@ -47,8 +47,12 @@ UNTRUSTED = "untrusted text in an effect"
 
 
 def may_decide(queue: str, by: str, people: Mapping[str, Collection[str]] | None) -> bool:
-    """`people` None: the deployment has not said who belongs to a group, so anyone may decide."""
-    return people is None or not queue or by in people.get(queue, ())
+    """`people` None: the deployment has not said who belongs to a group, so anyone may decide. Names are
+    compared to the letter: another case, or a letter that only looks the same, is somebody else."""
+    if people is None or not queue:
+        return True
+    members = people.get(queue, ())
+    return bool(by.strip()) and (by == members if isinstance(members, str) else by in members)
 
 
 def permitted(tool: Tool[..., Any], grants: Collection[str]) -> bool:
@@ -95,7 +99,8 @@ def check(
         reason = rule.reason or f"{rule.name} says that a person decides"
         asks.append(Ask(reason, rule.name, rule.by, rule.within, tuple(carried)))
     if asks:
-        return asks[0]
+        # What one group must decide is not decided by whoever comes along.
+        return next((ask for ask in asks if ask.by), asks[0])
     if carried and tool.effect.value != "read":
         # Whoever decides on this tool otherwise decides on this, too.
         usual = next((rule for rule in about if rule.kind == "ask"), None)

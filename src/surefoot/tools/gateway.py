@@ -191,7 +191,8 @@ class Gateway:
                 raise GivenUp(
                     f"{tool.name}: a person gave up on this call",
                     why="nobody knows whether it happened",
-                    remedy="Catch GivenUp where the step can go on without it; `surefoot runs show RUN` tells who.",
+                    remedy="Catch GivenUp where the step can go on without it; "
+                    "`surefoot runs show RUN` tells who.",
                 )
             case "undone":
                 return None

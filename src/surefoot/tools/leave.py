@@ -21,7 +21,7 @@ from ..core.states import CallState, ItemState, Place
 from ..core.tool import Effect, Tool
 from ..errors import CallRefused, Denied
 from ..rails import policy
-from ..rails.provenance import Conversation, Provenance, carried
+from ..rails.provenance import Carried, Conversation, Provenance, carried
 
 TURNS = 8
 """Turns of the loop that branches side by side get to come to where they were before."""
@@ -103,14 +103,7 @@ class Leaves:
 
     async def _by_rules(self, body: Body, proposal: Proposal) -> Leave:
         unclaimed = await self._unclaimed(body, proposal)
-        untrusted = carried(
-            self._provenance,
-            self._journal.state,
-            proposal.tool,
-            loads(proposal.args),
-            self._rules,
-            proposal.conversation,
-        )
+        untrusted = self._carried(proposal, proposal.args)
         match policy.check(proposal.tool, proposal.arguments, self._rules, unclaimed, untrusted):
             case policy.Allow():
                 return Leave(proposal.arguments, proposal.args)
@@ -132,7 +125,10 @@ class Leaves:
             return await self._ask_again(body, proposal, item, why)
         except CallRefused as refused:
             return await self._ask_again(body, proposal, item, f"the edited arguments: {refused.why}")
-        verdict = policy.check(tool, arguments, self._rules, await self._unclaimed(body, proposal))
+        untrusted = self._carried(proposal, args)
+        unclaimed = await self._unclaimed(body, proposal)
+        verdict = policy.check(tool, arguments, self._rules, unclaimed, untrusted)
+        shown = {one.get("field") for one in request.evidence}
         match verdict:
             case policy.Refuse(reason=reason, rule=rule):
                 raise Denied(f"{tool.name} is refused", why=reason, by=rule)
@@ -140,11 +136,18 @@ class Leaves:
                 return await self._ask_person(body, proposal, args, verdict)
             case policy.Ask() if request.tool_version != tool.version:
                 return await self._ask_person(body, proposal, args, verdict)
+            case policy.Ask() if item.status == "approved" and {one.field for one in untrusted} - shown:
+                # Whoever agreed was not told that these are others' words. Whoever edited wrote them himself.
+                return await self._ask_person(body, proposal, args, verdict)
         if not policy.may_decide(request.by, item.by, self._people):
             why = f"{item.by or 'nobody'} agreed, who is not of {request.by!r} any more"
             return await self._ask_again(body, proposal, item, why)
         final = self._journal.raw(tool.parameters, arguments)
         return Leave(arguments, final, approval=item.id, edited=final != proposal.args)
+
+    def _carried(self, proposal: Proposal, args: Raw) -> list[Carried]:
+        state, talk = self._journal.state, proposal.conversation
+        return carried(self._provenance, state, proposal.tool, loads(args), self._rules, talk)
 
     async def _ask_again(self, body: Body, proposal: Proposal, item: ItemState, why: str) -> Leave:
         request = item.request
