@@ -36,7 +36,7 @@ _CARDS: tuple[tuple[int, int, frozenset[int]], ...] = (
     (6282, 6288, frozenset({16, 17, 18, 19})),
     (6200, 6299, frozenset({16, 17, 18, 19})),  # UnionPay
     (8100, 8171, frozenset({16, 17, 18, 19})),
-    (3528, 3589, frozenset({16, 17, 18, 19})),  # JCB
+    (3500, 3599, frozenset({16, 17, 18, 19})),  # JCB (3528 to 3589 are issued)
     (2131, 2131, frozenset({15})),
     (1800, 1800, frozenset({15})),
     (2200, 2204, frozenset({16, 17, 18, 19})),  # Mir
@@ -52,6 +52,11 @@ _CARDS: tuple[tuple[int, int, frozenset[int]], ...] = (
     (6060, 6069, frozenset({16})),  # Hipercard, RuPay
     (9792, 9792, frozenset({16})),  # Troy
 )
+
+
+def card_of_any_issuer(digits: str) -> bool:
+    """For where the text itself says that a card's number follows: the length and Luhn's digit alone."""
+    return 12 <= len(digits) <= 19 and len(set(digits)) > 2 and digits[0] != "0" and luhn(digits)
 
 
 def card(digits: str) -> bool:
@@ -121,16 +126,24 @@ def outside_address(text: str) -> bool:
         return False
     if address.is_multicast or address.is_unspecified or address.is_loopback or address.is_link_local:
         return False
-    return address.is_global or any(address in network for network in _DOCUMENTATION)
+    if address in _LOCAL:
+        return False
+    if address.ipv4_mapped is not None:
+        return _outside_v4(str(address.ipv4_mapped))
+    # What is written out in full is an address, allotted or not; a short form may be something else.
+    return address.is_global or any(address in network for network in _DOCUMENTATION) or "::" not in text
 
 
+_LOCAL = ipaddress.IPv6Network("fc00::/7")
 _DOCUMENTATION = (ipaddress.IPv6Network("2001:db8::/32"), ipaddress.IPv6Network("3fff::/20"))
 
 
 def _outside_v4(text: str) -> bool:
     """By hand, because logs are full of addresses and the ipaddress module takes twenty times as long."""
     parts = text.split(".")
-    if len(parts) != 4 or any(len(part) > 3 or not part or (part[0] == "0" and part != "0") for part in parts):
+    if len(parts) != 4 or any(
+        len(part) > 3 or not part or (part[0] == "0" and part != "0") for part in parts
+    ):
         return False
     one, two, three, four = map(int, parts)
     if max(two, three, four) > 255 or one in (0, 10, 127) or one >= 224:

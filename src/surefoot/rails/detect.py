@@ -1,9 +1,10 @@
 """Detection: secrets and private data that nobody told us of, found by their looks.
 
-The second and third layer of redaction; the first, in `redaction.py`, knows the exact values. One Aho-Corasick pass
-goes over the text for some hundred words: the letters that tokens begin with, the names that secrets are given,
-an @, the shapes of numbers (every digit counts as 0 there). Ordinary text has few of them, so this pass is
-what it costs. Where one stands, the small function or expression behind it reads the surroundings and says yes or no:
+The second and third layer of redaction; the first, in `redaction.py`, knows the exact values. One
+Aho-Corasick pass goes over the text for a thousand words: the letters that tokens begin with, the names
+that secrets are given, an @, the shapes of numbers (every digit counts as 0 there). Ordinary text has few of
+them, so this pass is what it costs. Where one stands, the function or expression behind it reads the
+surroundings and says yes or no:
 
     detect_rules     shapes of providers' tokens, from the data file secret_rules.txt
     detect_assign    values that only a name gives away: password=..., "api_key": "..."
@@ -11,8 +12,8 @@ what it costs. Where one stands, the small function or expression behind it read
     detect_private   e-mail, card, IBAN, SSN, IP address, telephone
     detect_encoded   what the same text says once its escapes are undone
 
-Each of them is bounded in what it reads around a place, so that no text can make the whole slow. Nothing here learns,
-guesses a language or asks a model: the same text always has the same findings, which a replay relies on.
+Each of them is bounded in what it reads around a place, so that no text can make the whole slow. Nothing here
+learns, guesses a language or asks a model: the same text always has the same findings.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from .detect_assign import (
     Value,
     about_something_else,
     is_identifier,
+    is_lone_key,
     is_password,
     is_strong_token,
     is_token,
@@ -44,8 +46,8 @@ from .detect_rules import Rule, plainly, read_rules
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One finding: `text[start:end]` is the secret itself, without its name or quotes; `kind` is what stands in
-    its place, small letters, digits and dashes."""
+    """One finding: `text[start:end]` is the secret itself, without its name or quotes; `kind` is what stands
+    in its place, small letters, digits and dashes."""
 
     kind: str
     start: int
@@ -83,26 +85,61 @@ _PASSWORD_NAMES = (
 )
 _PASS_NAMES = ("_pass", "-pass", "pass=", "pass:", 'pass"', "pass'", "pass\\", "pass =", "pass ")
 _TOKEN_NAMES = (
-    "secret", "token", "api_key", "apikey", "api-key", "api key", "api.key", "access_key", "accesskey", "access-key", "auth_key", "authkey",
-    "auth-key", "private_key", "privatekey", "private-key", "encryption_key", "encryptionkey", "encryption-key", "signing_key",
-    "signingkey", "signing-key", "master_key", "masterkey", "master-key", "account_key", "accountkey", "account-key",
-    "subscription-key", "subscription_key", "license_key", "licence_key", "app_key", "appkey", "app-key", "service_key", "webhook_key", "credential",
-    "auth=", 'auth"', "auth:", "auth =", "_auth", "oauth", "sessionid", "session_id=", "sessid", "connect.sid", "cookie:", "session=", "authorization", "sid=",
-)  # fmt: skip
-_KEY_NAMES = (
-    "_key",
-    "-key",
-    "key=",
-    "key:",
-    'key"',
-    "key'",
-    "key\\",
-    "key =",
-    "_sk",
-    "creds",
-    "salt",
-    "nonce_secret",
+    "secret",
+    "token",
+    "api_key",
+    "apikey",
+    "api-key",
+    "api key",
+    "api.key",
+    "access_key",
+    "accesskey",
+    "access-key",
+    "auth_key",
+    "authkey",
+    "auth-key",
+    "private_key",
+    "privatekey",
+    "private-key",
+    "encryption_key",
+    "encryptionkey",
+    "encryption-key",
+    "signing_key",
+    "signingkey",
+    "signing-key",
+    "master_key",
+    "masterkey",
+    "master-key",
+    "account_key",
+    "accountkey",
+    "account-key",
+    "subscription-key",
+    "subscription_key",
+    "license_key",
+    "licence_key",
+    "app_key",
+    "appkey",
+    "app-key",
+    "service_key",
+    "webhook_key",
+    "credential",
+    "auth=",
+    'auth"',
+    "auth:",
+    "auth =",
+    "_auth",
+    "oauth",
+    "sessionid",
+    "session_id=",
+    "sessid",
+    "connect.sid",
+    "cookie:",
+    "session=",
+    "authorization",
+    "sid=",
 )
+_KEY_NAMES = ("_key", "-key", "_sk", "creds", "salt")
+_LONE_KEYS = ("key=", "key:", 'key"', "key'", "key\\", "key =")
 
 
 class Detector:
@@ -131,13 +168,15 @@ class Detector:
         on(_PASS_NAMES, _named("password", _is_short_named))
         on(_TOKEN_NAMES, _named("secret", is_token))
         on(_KEY_NAMES, _named("secret", is_strong_token))
+        on(_LONE_KEYS, _named("secret", is_lone_key))
         on(["private key-----", "private key block-----"], _block)
         on(["private-lines:"], _plain(blocks.putty_key, TOKEN))
         on(["eyj"], _plain(blocks.web_token, TOKEN))
-        on(["bearer", "token "], _plain(blocks.bearer, NAMED))
+        on(["bearer", "token"], _plain(blocks.bearer, NAMED))
         on(["basic"], _plain(blocks.basic, NAMED))
         on([" -u", "--user"], _plain(blocks.command_user, NAMED))
-        on(["password "], _plain(blocks.netrc, NAMED))
+        on(["password"], _plain(blocks.netrc, NAMED))
+        on([" -p"], _plain(blocks.attached_password, NAMED))
         on(["x-amz-signature", "&sig", "?sig", "x-goog-signature"], _plain(blocks.url_signature, NAMED))
         on(["cvv", "cvc", "card security code", "security code"], _plain(blocks.card_code, NUMBER))
         on(["@"], _at)
@@ -153,6 +192,7 @@ class Detector:
         )
         on(["+0", "+(0"], _plain(private.international, NUMBER))
         on(["000-000-0000", "000.000.0000", "(000) 000", "(000)000"], _plain(private.north_american, NUMBER))
+        on(["(000)", "(0000)", "(00000)", "(00)"], _plain(private.trunk_phone, NUMBER))
         on(
             ["phone", "mobile", "tel:", "tel.", "cell", "fax", "call ", "whatsapp"],
             _plain(private.announced_phone, NUMBER),
@@ -198,6 +238,9 @@ class Detector:
                 else:
                     act(text, start, end, hits)
         runs = raw.translate(_AS_RUNS)
+        for colons in private.COLONS.finditer(text):
+            if (address := private.ipv6(text, colons.start(), colons.end())) is not None:
+                hits.append((address[0], address[1], NUMBER, address[2]))
         at = runs.find(_RUN)
         while at >= 0:
             stop = runs.find(b" ", at)
@@ -352,7 +395,8 @@ def _stands_alone(text: str, start: int, end: int) -> bool:
 
 _OTHER_IDS = re.compile(
     r"(?:request|trace|span|run|order|session|correlation|event|message|user|build|commit|digest|sha\d*|hash|"
-    r"checksum|etag|revision|version|deploy\w*|release|page|product|customer|invoice)[_\-. ]?(?:id|sha)?[^A-Za-z0-9]*$",
+    r"checksum|etag|revision|version|deploy\w*|release|page|product|customer|invoice)"
+    r"[_\-. ]?(?:id|sha)?[^A-Za-z0-9]*$",
     re.I,
 )
 
@@ -392,7 +436,7 @@ def _named(kind: str, accepts: Callable[[Value, str], bool]) -> Act:
 
 
 def _is_short_named(value: Value, text: str) -> bool:
-    """`pass` is also a verb, and the end of `bypass`: the name must be it, or end with it behind a separator."""
+    """`pass` is also a verb, and the end of `bypass`: it must be the name, or the last word of it."""
     name = value.name.lower().lstrip("-")
     return (
         (name == "pass" or name.endswith(("_pass", "-pass", ".pass")))

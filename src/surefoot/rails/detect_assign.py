@@ -1,8 +1,8 @@
 """Secrets that only their name gives away: `password=...`, `"api_key": "..."`, `--token ...`, `<secret>...`.
 
 The search finds the word; this module reads what stands around it as somebody would who knows none of the
-languages: the rest of the name, then something that gives a value (`=`, `:`, `=>`, `>`, a comma in a call), then
-the value, quoted or bare. Whether that value is a secret or a type, a variable, a sentence or a dummy is
+languages: the rest of the name, then something that gives a value (`=`, `:`, `=>`, `>`, a comma in a call),
+then the value, quoted or bare. Whether that value is a secret or a type, a variable, a sentence or a dummy is
 decided here too, and decides the precision of the whole: in code these words stand everywhere, and mostly
 beside no secret at all.
 
@@ -36,7 +36,7 @@ _QUOTE = r"(?:\\{0,7}(?:\"{3}|'{3}|[\"'`])|&quot;|&\#34;|%22)"
 _AFTER = re.compile(
     rf"""
     (?P<rest>[A-Za-z0-9_.\-]{{0,48}}+)
-    (?P<close>{_QUOTE}?\]?)
+    (?P<close>{_QUOTE}?(?:\[?\])?)
     (?:[ \t]{{0,2}}:[ \t]{{0,2}}[A-Za-z_][A-Za-z0-9_.\[\]|?]{{0,24}}+[ \t]{{0,2}}(?==[^=>]))?+
     (?P<gap>
       {_GAP}(?P<how>
@@ -105,8 +105,8 @@ _BEHIND_PROVIDER = re.compile(
 
 
 def value_near(text: str, end: int) -> tuple[int, int] | None:
-    """Where the value of a name that begins with a provider's stands: read with less care than `value_after`, because
-    the value will have to have that provider's shape."""
+    """Where the value of a name that begins with a provider's stands: read with less care than in
+    `value_after`, because the value will have to have that provider's shape."""
     found = _BEHIND_PROVIDER.match(text, end)
     return None if found is None else found.span("value")
 
@@ -120,36 +120,47 @@ def _is_escaped(text: str, at: int, least: int) -> bool:
 
 # ── what is no secret ──
 
-_NAMES_OF_OTHER_THINGS = re.compile(
-    r"""(?: [_.\-]? (?:
-        ids? | urls? | uris? | paths? | files? | filename | dir | names? | types? | expir(?:y|es|ed|ation) (?:_?(?:at|in))?
-      | ttl | len(?:gth)? | count | size | hint | policy | at | endpoint | version | algorithm | alg | format | field | column
-      | label | header | prefix | suffix | regex | pattern | provider | class | required | enabled | length | status | scopes?
-      | arn | ref | index | limit | usage | budget | in | out | input | output | total | cached | per_.{1,16} | manager | store | strength
-      | placeholder | error | message | text | title | help | description | changed | reset | attempts | age | set | rotation
-      | _?present | reader | parser | validator | factory | handler | service | encoder | model | request | response | min | max
-    ) s? )$""",
-    re.X | re.I,
+_OTHER_THINGS = (
+    "id ids url urls uri uris path paths file files filename dir name names type types expiry expires "
+    "expired expires_at expires_in expiration ttl len length count size hint policy at endpoint "
+    "version algorithm alg format field column label header prefix suffix regex pattern provider "
+    "class required enabled status scope scopes arn ref index limit usage budget in out input output "
+    "total cached manager store strength placeholder error message text title help description "
+    "changed reset attempts age set rotation present reader parser validator factory handler service "
+    "encoder izer ize ized ization model request response min max"
 )
-_NO_SECRET_WORDS = re.compile(
-    r"(?:next|page|prev|cursor|continu\w*|cancel\w*|stop|eos|bos|pad|unk|mask|max|min|num|total|input|output|prompt|completion|"
-    r"cached|sync|idempot\w*|primary|foreign|public|sort|partition|cache|object|group|row|column|hash|unique|natural|"
-    r"surrogate|range|composite|index|lookup|map|dict|s3|kms|routing|message|event|shape|ordering|dedup\w*|"
-    r"tracking|reset|forgot|invalid|bad|no|is|has|check|verify|validate|count|lex\w*|pars\w*|token_?type|tokeni\w*)[_\-.]?$",
-    re.I,
+_NAMES_OF_OTHER_THINGS = re.compile(rf"[_.\-]?(?:{_OTHER_THINGS.replace(' ', '|')}|per_.{{1,16}})s?$", re.I)
+_OTHER_KINDS = (
+    r"next page prev cursor continu\w* cancel\w* stop eos bos pad unk mask max min num total input "
+    r"output prompt completion cached sync idempot\w* primary foreign public sort partition cache "
+    r"object group row column hash unique natural surrogate range composite index lookup map dict s3 "
+    r"kms routing message event shape ordering dedup\w* tracking reset forgot invalid bad no is has "
+    r"check verify validate count lex\w* pars\w* token_?type tokeni\w*"
+)
+_NO_SECRET_WORDS = re.compile(rf"(?:{_OTHER_KINDS.replace(' ', '|')})[_\-.]?$", re.I)
+_STAND_INS = (
+    "your my the some any an a insert replace enter put add change use set todo fixme dummy fake mock "
+    "sample example placeholder redacted hidden masked removed none null nil undefined true false yes "
+    "no on off required optional str string int integer bool boolean bytes text varchar char object "
+    "self this default empty test unset missing invalid not process config settings env os secret "
+    "secrets password passwd pass pwd token key apikey api_key input type value hash auth vault "
+    "credential credentials basic bearer digest oauth oauth2 unknown passwort kennwort any void number buffer"
+)
+_FILES = (
+    "json|ya?ml|py|js|ts|env|pem|txt|toml|crt|key|md|html|css|php|rb|go|java|xml|png|svg|log|conf|ini|cfg"
 )
 _DUMMY = re.compile(
-    r"""
-      [\[<{(%].* | \$[\w({].* | .*\$\{.* | .*\{\{.* | .*<[\w \-]+>.* | [xX*.•\-_#?0]{3,}.{0,4}
-    | (?:your|my|the|some|any|an?|insert|replace|enter|put|add|change|use|set|todo|fixme|dummy|fake|mock|sample|example|placeholder|redacted|
-         hidden|masked|removed|none|null|nil|undefined|true|false|yes|no|on|off|required|optional|str|string|int|integer|bool|boolean|
-         bytes|text|varchar|char|object|any|self|this|default|empty|test|unset|missing|invalid|not|process|config|settings|env|os|secret|secrets|
-         password|passwd|pass|pwd|token|key|apikey|api_key|input|type|value|hash|auth|vault|credentials?|basic|bearer|digest|oauth2?)
-      (?:[ _\-.:/<>].*)?
-    | .*(?:example|changeme|change_me|change-me|placeholder|redacted|x{5,}|X{5,}|\*{4,}|\.\.\.|…|-here|_here|goes.here).*
-    | %[sdr] | [A-Z][A-Za-z0-9]*\.[A-Za-z0-9_.]+ | [a-z_]+(?:\.[A-Za-z_][A-Za-z0-9_]*)+ | (?:https?|file|arn|sha\d+|md5|urn):.* | /[\w./\-]* | \.{1,2}/.*
-    | .*\.(?:json|ya?ml|py|js|ts|env|pem|txt|toml|crt|key|md|html|css|php|rb|go|java|xml|png|svg|log|conf|ini|cfg)
-    | (?:\d{1,4}[-/.:T ]){2,}\d{0,4}.* | @.* | &.* | -+.*
+    rf"""
+      \[[^\[\]]*\] | <[^<>]*>?.{{0,3}}                                      # [secret], <your-key>
+    | \{{\{{[\s\w.$|"'\-:,/()]*\}}?\}}? | \{{[\w.\-:\ ]*\}} | %\w*%?        # templates
+    | \$\(.* | \$\w* | \$\{{.* | .*\$\{{\{{?[\w.:\-/\ ]*\}}.* | .*\{{\{{[\s\w.$]+\}}\}}.*
+    | [xX*.•\-_\#?0]{{3,}}.{{0,4}}
+    | (?:{_STAND_INS.replace(" ", "|")})(?:[\ _\-.:/<>].*)?
+    | .*(?:example|change_?-?me|placeholder|redacted|x{{5,}}|\*{{4,}}|\.\.\.|…|[-_]here\b|goes.here).*
+    | .*(?:fake|dummy|sample)[_\-]?(?:secret|key|token|pass|value).*
+    | [A-Z][A-Za-z0-9]*\.[A-Za-z0-9_.]+ | [a-z_]+(?:\.[A-Za-z_][A-Za-z0-9_]*)+   # names with dots
+    | (?:https?|file|arn|sha\d+|md5|urn):.* | \.{{0,2}}/[\w./\-]* | .*\.(?:{_FILES})
+    | (?:\d{{1,4}}[-/.:T\ ]){{2,}}\d{{0,4}}.* | [@&].* | -+.*
     """,
     re.X | re.I | re.S,
 )
@@ -209,10 +220,15 @@ def is_password(value: Value, text: str) -> bool:
         return not _SENTENCE.fullmatch(value.text) and "\n" not in value.text
     if text[value.end : value.end + 1] in ("(", "[", "{") and value.end < len(text):
         return False
+    if value.how in ("is", "was"):
+        return size >= 5 and any(sign.isdigit() for sign in value.text)
     if _WORDY.fullmatch(value.text):
         # A bare word: a variable in code, a password in an environment file, a form or a command.
-        return value.how == "=" and size >= 4 and (value.name.isupper() or value.name.startswith("--"))
-    if value.how in (",", ">", "is"):
+        if any(sign.isdigit() for sign in value.text) or not is_wordy(value.text):
+            random_looks = not is_identifier(value.text) and (size >= 8 or value.how != ":")
+            return value.how in ("=", "flag", ":") and random_looks
+        return value.how == "=" and (value.name.isupper() or value.name.startswith("--"))
+    if value.how in (",", ">"):
         return any(sign.isdigit() or not sign.isalnum() for sign in value.text) and size >= 5
     return size >= 5 or value.text.isdigit()
 
@@ -237,7 +253,14 @@ def is_token(value: Value, text: str) -> bool:
         return size >= 16 and value.quoted
     if _slug(said):
         return False
-    return entropy(said) >= (2.5 if size < 16 else 3.0)
+    return entropy(said) >= (2.5 if size < 20 else 3.0)
+
+
+def is_lone_key(value: Value, text: str) -> bool:
+    """`key` alone names nearly anything; what is made to be kept secret has letters of both cases."""
+    said = value.text
+    both = said != said.lower() and said != said.upper()
+    return both and len(said) >= 20 and entropy(said) >= 3.8 and is_strong_token(value, text)
 
 
 def is_strong_token(value: Value, text: str) -> bool:

@@ -22,7 +22,7 @@ _PEM_BODY = re.compile(r"(?:[A-Za-z0-9+/=\s:.,()\-]|\\+[nr]|\\/){0,20000}+")
 
 
 def private_key(text: str, start: int, end: int) -> Found:
-    """At `private key-----` or `private key block-----`: the block from BEGIN to END, or as far as it goes."""
+    """At `private key-----`: the block from BEGIN to END, or as far as it goes."""
     head = _PEM_HEAD.search(text, max(0, start - 48), start)
     if head is None:
         return None
@@ -129,7 +129,10 @@ def text_inside(blob: str) -> str | None:
     return _decoded(whole) or (_decoded(whole[:-1]) if len(whole) % 4 == 1 else None)
 
 
-_CURL_USER = re.compile(r"[ \t=]{1,3}(?:\\{0,3}[\"'])?([^\s:\"'\\]{1,128}):([^\s\"'\\]{3,256})")
+_CURL_USER = re.compile(
+    r"[ \t=]{1,3}(?:\\{0,3}[\"'])?([^\s:\"'\\]{0,128}):(?:\\{0,3}[\"'])?([^\s\"'\\]{3,256})"
+    r"|[ \t=]{1,3}\\{0,3}[\"']([^\s:\"'\\]{8,128}):\\{0,3}[\"']"
+)
 
 
 def command_user(text: str, start: int, end: int) -> Found:
@@ -140,9 +143,25 @@ def command_user(text: str, start: int, end: int) -> Found:
     ):
         return None
     found = _CURL_USER.match(text, end)
-    if found is None or is_dummy(found[2]):
+    if found is None:
         return None
-    return found.start(2), found.end(2), "password"
+    part = 2 if found[2] else 3  # a key may stand where the user would
+    if is_dummy(found[part]) or found[part] in ("test", "pass", "token", "yyy"):
+        return None
+    return found.start(part), found.end(part), "password"
+
+
+_ATTACHED = re.compile(r"([^\s\"'\\]{4,128})")
+
+
+def attached_password(text: str, start: int, end: int) -> Found:
+    """Behind `-p` of a MySQL command, which wants the password without a space."""
+    if "mysql" not in text[max(0, start - 120) : start].lower() or text[end - 1 : end] != "p":
+        return None
+    found = _ATTACHED.match(text, end)
+    if found is None or is_dummy(found[1]) or re.match(r"(?:ort|rotocol|lugin|assword|ath|ipe)", found[1]):
+        return None
+    return found.start(1), found.end(1), "password"
 
 
 _NETRC = re.compile(r"(?:[ \t\r\n]|\\n){1,4}(\S{3,128}?)(?=\s|\\n|[\"']|$)")
@@ -169,7 +188,8 @@ def url_signature(text: str, start: int, end: int) -> Found:
 
 
 _CVV = re.compile(
-    r"(?:[ _\-]?(?:code|number|no\.?|2))?\\{0,3}[\"']?[ ]{0,2}(?:[:=]|is|was)?[ ]{0,2}\\{0,3}[\"']?(\d{3,4})(?![\d.,]\d|\d)"
+    r"(?:[ _\-]?(?:code|number|no\.?|2))?\\{0,3}[\"']? {0,2}(?:[:=]|is|was)? {0,2}\\{0,3}[\"']?"
+    r"(\d{3,4})(?![\d.,]\d|\d)"
 )
 
 

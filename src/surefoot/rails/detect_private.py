@@ -21,8 +21,8 @@ _DOMAIN = re.compile(r"(?:[^\W_](?:[\w\-]{0,61}[^\W_])?\.){1,8}(?:xn--[a-z0-9\-]
 _LITERAL_DOMAIN = re.compile(r"\[(?:\d{1,3}(?:\.\d{1,3}){3})\]")
 _QUOTED_LOCAL_BACKWARDS = re.compile(r'\\?"[^"\\\n@]{1,64}\\?"')
 _NO_TOP_DOMAIN = frozenset(
-    "png jpg jpeg gif svg webp ico css js mjs json html htm xml yaml yml toml txt lock map tsx jsx local localhost "
-    "internal localdomain lan service socket target timer mount git exe dll md5 sha256 py".split()
+    "png jpg jpeg gif svg webp ico css js mjs json html htm xml yaml yml toml txt lock map tsx jsx local "
+    "localhost internal localdomain lan service socket target timer mount git exe dll md5 sha256 py".split()
 )
 _NOBODY = frozenset({"openssh.com", "libssh.org", "lists.sourceforge.net"})
 _LETTER_ESCAPES = "nrtbf"
@@ -157,8 +157,11 @@ def _card_starts(text: str, begin: int, start: int) -> list[tuple[int, int, str]
             said = run[0]
             groups = tuple(map(len, re.split(r"[ \-.]", said)))
             marks = {sign for sign in said if not sign.isdigit()}
-            if (len(groups) == 1 or (groups in _CARD_SHAPES and len(marks) == 1)) and checks.card(
-                said.translate(_SEPARATORS)
+            digits = said.translate(_SEPARATORS)
+            shaped = len(groups) == 1 or (groups in _CARD_SHAPES and len(marks) == 1)
+            if shaped and (
+                (len(digits) > 13 and checks.card(digits))
+                or (checks.card_of_any_issuer(digits) and _has_word(text, run.start(), _CARD_WORD))
             ):
                 return [(run.start(), run.end(), "card")]
         # The next group: a number of another kind may stand right before the card's.
@@ -189,7 +192,7 @@ def _is_escape(text: str, start: int) -> bool:
     return start >= 3 and text[start - 3] == "%"
 
 
-_IBAN = re.compile(r"[A-Za-z]{2}\d{2}(?:[ \-\u00a0]?[A-Za-z0-9]){11,30}")
+_CARD_WORD = re.compile(r"card|\bcc\b|\bpan\b|visa|maestro|amex|credit|debit", re.I)
 
 
 def iban(text: str, start: int, end: int) -> Found:
@@ -289,6 +292,8 @@ def ipv4(text: str, start: int, end: int) -> Found:
     return begin, stop, "ip"
 
 
+COLONS = re.compile(r":[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]{1,4}:")
+"""Hexadecimal groups have nothing that the one pass could stop at; its literal first sign makes it cheap."""
 _HEX = "0123456789abcdefABCDEF"
 _IPV6 = re.compile(r"[0-9A-Fa-f:]{2,39}(?:\.\d{1,3}){0,3}")
 
@@ -330,10 +335,11 @@ def ipv6(text: str, start: int, end: int) -> Found:
 
 _INTERNATIONAL = re.compile(r"\+\d(?:[ .\-/\u00a0]?\(?\d\)?|\(\d{1,4}\)[ ]?){6,16}")
 _NORTH_AMERICAN = re.compile(
-    r"(?:1[ .\-])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}([.\-]))[2-9]\d{2}[.\- ]\d{4}(?:(?: ?x| ext\.? ?)\d{1,6})?"
+    r"(?:1[ .\-])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}([.\-]))[0-9]\d{2}[.\- ]\d{4}(?:(?: ?x| ext\.? ?)\d{1,6})?"
 )
+_COUNTRY_ONE = re.compile(r"(?:\+1|001|1)[ .\-]$")
+_TRUNK = re.compile(r"\(0\d{1,4}\)[ \-]{0,2}\d{2,5}(?:[ \-]?\d{2,4}){1,3}")
 _NATIONAL = re.compile(r"[^0-9\n(+]{0,24}?(\+?\(?\d(?:[ .\-/()]{0,2}\d){6,14})(?![\d])")
-_PHONE_WORD = re.compile(r"(?:phone|mobile|tel|cell|fax|call|whatsapp|dial|reach|ring)", re.I)
 
 
 def international(text: str, start: int, end: int) -> Found:
@@ -361,23 +367,31 @@ _EXTENSION = re.compile(r"(?: ?x| ext\.? ?)\d{1,6}\b")
 
 
 def north_american(text: str, start: int, end: int) -> Found:
-    """At three digits, three and four."""
-    begin = start
-    if (
-        text[max(0, begin - 2) : begin] in ("1-", "1.", "1 ")
-        and not text[max(0, begin - 3) : max(0, begin - 2)].isdigit()
-    ):
-        begin -= 2
-    found = _NORTH_AMERICAN.match(text, begin)
+    """At three digits, three and four, as North America writes them."""
+    found = _NORTH_AMERICAN.match(text, start)
     if found is None:
         return None
+    country = _COUNTRY_ONE.search(text, max(0, start - 5), start)
+    begin = start if country is None else country.start()
     stop = found.end()
     before, after = text[begin - 1 : begin], text[stop : stop + 1]
     if before and (before.isalnum() or before in "_-.#/+") and not _is_escape(text, begin):
         return None
-    if after.isalnum() or after == "-" or (after == "." and text[stop + 1 : stop + 2].isdigit()):
+    if after.isalnum() or (after in (".", "-") and text[stop + 1 : stop + 2].isdigit()):
         return None
     return begin, stop, "phone"
+
+
+def trunk_phone(text: str, start: int, end: int) -> Found:
+    """At a bracket and a nought: an area code as much of the world writes it."""
+    found = _TRUNK.match(text, start)
+    if found is None:
+        return None
+    digits = re.sub(r"\D", "", found[0])
+    after = text[found.end() : found.end() + 1]
+    if not 8 <= len(digits) <= 12 or after.isalnum() or text[start - 1 : start].isalnum():
+        return None
+    return found.start(), found.end(), "phone"
 
 
 def announced_phone(text: str, start: int, end: int) -> Found:
