@@ -152,6 +152,8 @@ def quiet_the_rest(*, debug: bool) -> None:
     log = logging.getLogger("surefoot")
 
     def thread_failed(failure: Any) -> None:
+        if failure.exc_type is SystemExit:
+            return  # a thread may leave that way
         name = failure.thread.name if failure.thread else "?"
         _log(log.error, f"thread {name}", failure.exc_value)
 

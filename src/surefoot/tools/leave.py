@@ -14,6 +14,7 @@ from typing import Any
 
 from ..core import events as e
 from ..core.clock import after
+from ..core.error_view import text_of
 from ..core.journal import Body, Journal
 from ..core.jsons import Raw, loads
 from ..core.rule import Rule
@@ -121,7 +122,7 @@ class Leaves:
         try:
             arguments = tool.parameters.from_python(tool.parameters.load(args))
         except ValueError as error:
-            why = f"the edited arguments are not valid: {error}"
+            why = f"the edited arguments are not valid: {text_of(error)}"
             return await self._ask_again(body, proposal, item, why)
         except CallRefused as refused:
             return await self._ask_again(body, proposal, item, f"the edited arguments: {refused.why}")
