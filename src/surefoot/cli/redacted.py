@@ -1,8 +1,8 @@
 """The streams of a command, with the process's redactor in between.
 
-stderr, which also takes what a workflow's code prints, passes without secrets, private values and what looks
-like either, however it is cut into writes. stdout carries answers, which may hold private values (those of the
-one who asks), but never a known secret.
+stderr, which also takes what a workflow's code prints, passes without secrets, private values and what
+looks like either, however it is cut into writes. stdout carries answers, which may hold private values (those
+of the one who asks), but never a known secret.
 """
 
 from __future__ import annotations
