@@ -77,8 +77,9 @@ def _unknown(provider: str, model: str, why: str) -> PriceUnknown:
     return PriceUnknown(
         f"the price of {provider}:{model} is not known",
         why=why,
-        remedy="Give a ceiling price in the settings: ModelSettings(price=Price(input=2000, output=10000)) "
-        "is 2 and 10 dollars a million tokens. Or update genai-prices.",
+        remedy="Write a ceiling price into pyproject.toml, in dollars a million tokens, under "
+        f'[tool.surefoot.prices]: "{provider}:{model}" = {{input = 2, output = 10}}. '
+        "Or give ModelSettings(price=Price(input=2000, output=10000)) in code, or update genai-prices.",
         provider=provider,
         model=model,
     )
