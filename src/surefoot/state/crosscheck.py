@@ -175,7 +175,9 @@ class Crosscheck:
     def _due(self, journal: Journal) -> None:
         """Nobody holds it: somebody must be going to take it up, unless it waits for a person alone."""
         row, state = journal.row, journal.exact
-        wanted = state.next_due()
+        # Folded without the workflow: which attempts wait for their time is for this place to say.
+        retries = [step.retry_at for step in state.steps.values() if step.status == "failed"]
+        wanted = min((at for at in [state.next_due(), *retries] if at is not None), default=None)
         if row.due is None:
             if row.status != "waiting" or wanted is not None or not state.open_items():
                 self.say(row.id, "index", "it is due at no time, and nobody would ever take it up")
