@@ -1,0 +1,94 @@
+"""Recording: the one way in which recordings come to be.
+
+A scenario's written turns are played as its author wrote them, or a real model is asked; either way each
+answer is pinned to the whole request that it answered. Refused in CI: what a build records, nobody has read.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from ..core.jsons import loads
+from ..core.model import Model
+from ..errors import UsageError
+from ..models.recordings import RecordingModel, Turn
+from ..testing import Say as SayTurn
+from ..testing import ScriptedModel, UseTools
+from ..testing import Turn as ScriptTurn
+from .recording import Recording, ToolTurn
+from .replay import scored
+from .results import Played, Trial
+from .scenario import Say, Scenario
+from .trial import Stage, play
+
+IN_CI = ("CI", "GITHUB_ACTIONS", "GITLAB_CI", "BUILDKITE", "JENKINS_URL", "TEAMCITY_VERSION", "TF_BUILD")
+
+
+def must_not_be_ci(environment: Mapping[str, str] = os.environ) -> None:
+    """Raises UsageError."""
+    for name in IN_CI:
+        if environment.get(name, "").lower() not in ("", "0", "false"):
+            raise UsageError(
+                "recordings are not made in CI",
+                why=f"{name} is set, and what a build records, nobody has read",
+                remedy="Record on your own machine, look at the change, and commit it.",
+            )
+
+
+def scripted(stage: Stage, scenario: Scenario) -> list[Model]:
+    """The written turns behind the name and price of each model that the workflow lists."""
+    turns: dict[str, list[ScriptTurn]] = {
+        step: [SayTurn(one.say) if isinstance(one, Say) else UseTools(list(one.use)) for one in said]
+        for step, said in scenario.turns.items()
+    }
+    models: list[Model] = [_Named(ScriptedModel(turns, price=price), name) for name, price in stage.models]
+    return models
+
+
+async def record(
+    stage: Stage, scenario: Scenario, models: Sequence[Model], before: Recording | None = None
+) -> tuple[Recording, Trial]:
+    """Plays the scenario once with these models. Raises Broken. What was answered is kept whether or not the
+    checks pass: whoever records looks at the trial."""
+    heard: list[Turn] = []
+    recording_models = [RecordingModel(model, heard.append) for model in models]
+    tools = None if stage.world is not None or before is None else before.tools
+    played = await play(stage, scenario, recording_models, tools=tools)
+    trial = scored(scenario, played, None, took=0.0)
+    versions = {turn.answer.version for turn in heard if turn.answer is not None} - {""}
+    recording = Recording(
+        scenario=scenario.id,
+        origin=scenario.origin if scenario.turns or scenario.origin == "production" else "recorded",
+        turns=heard,
+        model=", ".join(dict.fromkeys(turn.request["model"] for turn in heard)),
+        version="" if scenario.turns else ", ".join(sorted(versions)),
+        tools=tool_turns(played) if stage.world is None else (),
+        accepted=() if before is None else before.accepted,
+    )
+    return recording, trial
+
+
+def tool_turns(played: Played) -> list[ToolTurn]:
+    """What the tools answered, in the order in which they were called."""
+    found = []
+    for call in played.state.calls.values():
+        turn = ToolTurn(call.tool, loads(call.args))
+        if call.status == "returned":
+            found.append(replace(turn, result=loads(call.result)))
+        elif call.error is not None:
+            found.append(replace(turn, error=call.error))
+    return found
+
+
+class _Named(RecordingModel):
+    """A scripted model under another model's name."""
+
+    def __init__(self, model: Model, name: str) -> None:
+        super().__init__(model, lambda _: None)
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        return self._name

@@ -1,0 +1,356 @@
+"""A trial: one run of one scenario on the engine that serves, in a world of its own.
+
+Everything that could differ from one time to the next is handed in: the clock (which jumps to whatever the
+run waits for next), ids, chance, the model's answers, the outside. Decisions come from the scenario; a kill
+drops the runtime where it stands, and another one goes on with what is on disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, Literal
+
+from pydantic_core import to_jsonable_python
+
+from ..core.clock import MICROS
+from ..core.events import Entry
+from ..core.fold import RunState
+from ..core.model import Model, Price
+from ..core.rule import Approve, Decision, Deny, Edit, Settle
+from ..core.workflow import Definition
+from ..errors import CallRefused, InboxError, InputError, InvalidInput, StoreUnavailable, SurefootError
+from ..orchestrator.results import Result, Waiting
+from ..orchestrator.runtime import Runtime
+from ..state.sealing import Keyring, RunKey
+from ..testing import ManualClock
+from .canonical import trace_of
+from .faults import Busy, FaultyInvoker, FaultyModel, Spoil, ToolTape
+from .recording import ToolTurn
+from .results import Played
+from .scenario import Decide, Kill, ModelFault, Scenario, ToolFault
+from .world import World, WorldFactory, changes
+
+IDLE = 0.004
+"""Seconds of real time without anything under way, after which the clock goes on to what is due next."""
+RUN = "r" + "0" * 17
+"""Each trial has a store of its own with this one run in it."""
+PATIENCE = 120.0
+"""Seconds of real time after which a trial that does not end is broken."""
+
+
+class Broken(Exception):
+    """The trial could not be run: the world did not open, nothing moves any more. Nothing is scored."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What all trials of a suite share. `world` None: the workflow's own resources are opened."""
+
+    workflow: Definition
+    world: WorldFactory | None = None
+    models: Sequence[tuple[str, Price]] = ()
+    """Name and price of each model that the workflow lists: a replay costs what was accepted."""
+    grants: Sequence[str] | None = None
+    people: Any = None
+
+
+async def play(
+    stage: Stage,
+    scenario: Scenario,
+    models: Sequence[Model],
+    *,
+    spoil: Spoil | None = None,
+    tools: Sequence[ToolTurn] | None = None,
+) -> Played:
+    """One run of the scenario to its end, or to where a person would be needed whom the scenario does not
+    have. `spoil` stands between the gateway and the tools' functions (negative controls); `tools` answer from
+    a recording, where there is no world. Raises Broken."""
+    async with AsyncExitStack() as stack:
+        try:
+            world = await _open_world(stack, stage, scenario)
+            before = None if world is None else _plain(await world.snapshot())
+        except Exception as error:
+            raise Broken(f"the world did not open: {type(error).__name__}: {error}") from error
+        theatre = _Theatre(stage, scenario, models, world, spoil, tools)
+        async with theatre.opened():
+            result, entries = await theatre.act()
+        try:
+            after = None if world is None else _plain(await world.snapshot())
+        except Exception as error:
+            raise Broken(f"the world could not be shown: {type(error).__name__}: {error}") from error
+    state = RunState(stage.workflow.plan)
+    for entry in entries:
+        state.apply(entry)
+    return Played(
+        status=result.status,
+        output=to_jsonable_python(result.output, fallback=str),
+        error=state.error,
+        state=state,
+        before=before,
+        after=after,
+        changes=[] if before is None or after is None else changes(before, after),
+        trace=trace_of(result.run, entries),
+        decisions=theatre.decisions,
+        unknown_calls=[] if theatre.tape is None else theatre.tape.misses,
+    )
+
+
+def _plain(tables: Any) -> Any:
+    return to_jsonable_python(tables, fallback=str)
+
+
+async def _open_world(stack: AsyncExitStack, stage: Stage, scenario: Scenario) -> World | None:
+    if stage.world is None:
+        if scenario.world:
+            raise InvalidInput(
+                f"{scenario.id} has a world, and the project has no factory for one",
+                why="only a factory can make resources of it",
+                remedy='Name it: world = "module:function" in [tool.surefoot] of pyproject.toml.',
+            )
+        return None
+    return await stack.enter_async_context(stage.world(scenario.world))
+
+
+class _Theatre:
+    def __init__(
+        self,
+        stage: Stage,
+        scenario: Scenario,
+        models: Sequence[Model],
+        world: World | None,
+        spoil: Spoil | None,
+        tools: Sequence[ToolTurn] | None,
+    ) -> None:
+        self._stage = stage
+        self._scenario = scenario
+        self._world = world
+        self._spoil = spoil
+        self.tape = None if tools is None or world is not None else ToolTape(tools)
+        self._busy = Busy()
+        asked: Counter[str] = Counter()
+        called: Counter[str] = Counter()
+        provider_faults = [one for one in scenario.faults if isinstance(one, ModelFault)]
+        self._models = [FaultyModel(model, provider_faults, self._busy, asked) for model in models]
+        self._tool_faults = [one for one in scenario.faults if isinstance(one, ToolFault)]
+        self._called = called
+        self._kills = [one for one in scenario.faults if isinstance(one, Kill)]
+        start = scenario.now
+        self._clock = ManualClock() if start is None else ManualClock(int(start.timestamp() * MICROS))
+        self._url = f"memory:{uuid.uuid4().hex}"
+        self._ring = SameKeys()
+        self._runtime: Runtime | None = None
+        self._left = list(scenario.decisions)
+        self._ignored: set[str] = set()
+        self.decisions: list[str] = []
+        """What came of each thing that was said."""
+        numbers = count(1)
+        self._uuids = lambda: uuid.UUID(int=next(numbers))
+        self._run_ids: Callable[[int], str] = lambda _: RUN
+        self._commits = 0
+        self._killed = False
+
+    # ── runtimes ──
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """The store in memory lives as long as somebody holds it open, over all kills."""
+        keeper = self._new_runtime(drive=False)
+        async with keeper:
+            try:
+                self._runtime = await self._another()
+                yield
+            finally:
+                if self._runtime is not None:
+                    await self._runtime.__aexit__(None, None, None)
+
+    def _new_runtime(self, *, drive: bool = True) -> Runtime:
+        world = self._world
+        return Runtime(
+            self._stage.workflow,
+            self._url,
+            grants=self._stage.grants,
+            people=self._stage.people,
+            models=self._models,
+            resources=None if world is None else world.resources,
+            clock=self._clock,
+            chance=lambda: 0.5,
+            uuids=self._uuids,
+            run_ids=self._run_ids,
+            keyring=self._ring,
+            drive=drive,
+            crash=self._count_commit if drive and self._kills else None,
+        )
+
+    async def _another(self) -> Runtime:
+        runtime = self._new_runtime()
+        await runtime.__aenter__()
+        runtime.deployment.invoker = FaultyInvoker(
+            self._tool_faults, self._busy, self._called, self._spoil, self.tape
+        )
+        return runtime
+
+    def _count_commit(self, when: Literal["before", "after"]) -> None:
+        """In the thread of the writer. Raises where the process would have died: nothing more is
+        acknowledged."""
+        if when == "before":
+            self._commits += 1
+        if any(kill.commit == self._commits and kill.kill == when for kill in self._kills):
+            self._killed = True
+        if self._killed:
+            raise Killed("the process died here", why="the scenario says so")
+
+    # ── the run ──
+
+    async def act(self) -> tuple[Result, list[Entry]]:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                run = await self._start()
+                while True:
+                    result = await self._until_it_stands(run)
+                    if result.status != "waiting" or not await self._say_something(result):
+                        return result, await self._current.entries(run)
+        except TimeoutError:
+            raise Broken(f"the run did not come to an end within {PATIENCE:g} s") from None
+
+    @property
+    def _current(self) -> Runtime:
+        assert self._runtime is not None
+        return self._runtime
+
+    async def _start(self) -> str:
+        """With a key, so that a client that was not answered asks again for the same run."""
+        while True:
+            try:
+                return (await self._current.start(self._scenario.input, key=self._scenario.id)).id
+            except SurefootError as error:
+                if not self._killed:
+                    raise Broken(f"the run did not start: {error}") from error
+            await self._go_on_after_kill()
+
+    async def _until_it_stands(self, run: str) -> Result:
+        """Ended, or waiting for a person. The clock jumps to the run's own next moment whenever nothing is
+        under way."""
+        while True:
+            waiting = asyncio.ensure_future(self._current.result(run))
+            try:
+                while not waiting.done():
+                    await asyncio.wait([waiting], timeout=IDLE)
+                    if self._killed:
+                        break
+                    if not waiting.done() and not self._busy.acts:
+                        await self._jump(run)
+                if not self._killed:
+                    return waiting.result()
+            except SurefootError as error:
+                if not self._killed:
+                    raise Broken(f"the run broke the engine: {error}") from error
+            finally:
+                waiting.cancel()
+                await asyncio.wait([waiting])
+            await self._go_on_after_kill()
+
+    async def _jump(self, run: str) -> None:
+        due = min(self._busy.hangs, default=None)
+        if due is None:
+            state = self._current.driving(run)
+            if state is not None:
+                # Not the end of a question to a person: whether they answer in time is the scenario's to say.
+                due = min(_own_dues(state), default=None)
+            else:
+                row = await self._current.store.run(run)
+                due = None if row is None or row.owner is not None else row.due
+        if due is not None:
+            await self._clock.advance(max(due - self._clock.now(), 0) / MICROS)
+
+    async def _go_on_after_kill(self) -> None:
+        """As SIGKILL leaves it: nothing more is done or written, nothing is given back, the lock is free."""
+        dead, self._runtime = self._current, None
+        await dead.die()
+        self._kills = [kill for kill in self._kills if kill.commit > self._commits]
+        self._killed = False
+        self._runtime = await self._another()
+
+    # ── people ──
+
+    async def _say_something(self, result: Result) -> bool:
+        """The next decision of the scenario, about the item that it fits. False: it has none for these."""
+        for item in result.waiting_for:
+            place = next((n for n, one in enumerate(self._left) if _fits(one, item)), None)
+            if place is None or item.item in self._ignored:
+                continue
+            said = self._left.pop(place)
+            if said.after is not None:
+                await self._clock.advance(said.after)
+            if said.decide == "ignore":
+                self._ignored.add(item.item)
+                if item.expires is None:
+                    continue
+                await self._clock.advance(max(item.expires - self._clock.now(), 0) / MICROS)
+                return True
+            await self._decide(item.item, said)
+            return True
+        return False
+
+    async def _decide(self, item: str, said: Decide) -> None:
+        decision = _decision(said)
+        for _ in range(1 + said.again):
+            try:
+                await self._current.decide(item, decision)
+            except (InboxError, InputError, CallRefused) as refused:
+                self.decisions.append(f"{said.decide} refused: {refused.code}")
+            except SurefootError:
+                if not self._killed:
+                    raise
+                self._left.insert(0, said)  # the person was not answered, and tries again
+                return
+            else:
+                self.decisions.append(f"{said.decide} accepted")
+
+
+def _own_dues(state: RunState) -> list[int]:
+    """When something happens by itself: timers and next attempts."""
+    dues = [state.timers[name].due for name in state.waits if name in state.timers]
+    for name in state.ready:
+        step = state.steps.get(name)
+        if step is not None and step.retry_at is not None and step.status == "failed":
+            dues.append(step.retry_at)
+    return dues
+
+
+def _fits(said: Decide, item: Waiting) -> bool:
+    wanted = said.tool is None or said.tool == item.tool
+    return wanted and (said.step is None or said.step == item.step)
+
+
+def _decision(said: Decide) -> Decision:
+    match said.decide:
+        case "deny":
+            return Deny(said.by, said.reason)
+        case "edit":
+            return Edit(said.args or {}, said.by, said.reason)
+        case "settle":
+            return Settle(said.result, said.by, said.reason)
+        case _:
+            return Approve(said.by, said.reason)
+
+
+class Killed(StoreUnavailable):
+    """Where a process would have died. To the engine it is a store that is gone, which no step's code is told
+    of."""
+
+
+class SameKeys(Keyring):
+    """Keys of which nothing is secret: the same in every trial, so that what is derived from them is, too."""
+
+    def __init__(self) -> None:
+        super().__init__([bytes(32)])
+
+    def new_run_key(self) -> RunKey:
+        key = bytes(32)
+        return RunKey(key, self._wrap(key))

@@ -1,0 +1,72 @@
+"""Worlds: what a scenario's run acts on, and what became of it.
+
+A workflow's project has one factory, an async context manager: it is handed a scenario's `world` (validated
+by the type that its parameter is annotated with), makes the outside that the tools will meet, and can show
+all of it as tables. Effects are counted here, on the other side, and not in the journal alone: a refund that
+the journal knows nothing of is a row that nobody expected.
+
+    @asynccontextmanager
+    async def world(state: ShopState) -> AsyncIterator[World]: ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from ..core.workflow import Resource
+
+Row = Mapping[str, Any]
+Tables = Mapping[str, Mapping[str, Row]]
+"""Table -> key of the row, as text -> column -> JSON value."""
+
+
+@dataclass(frozen=True)
+class World:
+    """`resources` stand in for the workflow's own; `snapshot` shows everything that could change."""
+
+    resources: Sequence[Resource]
+    snapshot: Callable[[], Awaitable[Tables]]
+
+
+WorldFactory = Callable[[Any], AbstractAsyncContextManager[World]]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One row that came, went or changed. `cells` is column -> (before, after) of what differs; of a row that
+    came or went the side that does not exist is None."""
+
+    table: str
+    row: str
+    kind: str
+    cells: Mapping[str, tuple[Any, Any]]
+
+    def __str__(self) -> str:
+        said = ", ".join(f"{name} {before!r} -> {after!r}" for name, (before, after) in self.cells.items())
+        return f"{self.table}[{self.row}] {self.kind}" + (f" ({said})" if self.kind == "changed" else "")
+
+
+def changes(before: Tables, after: Tables) -> list[Change]:
+    """In the order of tables and rows as they stand after; what went comes last."""
+    found = []
+    for table in [*after, *(name for name in before if name not in after)]:
+        old, new = before.get(table, {}), after.get(table, {})
+        for key, row in new.items():
+            was = old.get(key)
+            if was is None:
+                found.append(
+                    Change(table, key, "added", {name: (None, value) for name, value in row.items()})
+                )
+                continue
+            names = [*row, *(name for name in was if name not in row)]
+            cells = {n: (was.get(n), row.get(n)) for n in names if was.get(n) != row.get(n)}
+            if cells:
+                found.append(Change(table, key, "changed", cells))
+        for key, row in old.items():
+            if key not in new:
+                gone = {name: (value, None) for name, value in row.items()}
+                found.append(Change(table, key, "removed", gone))
+    return found
