@@ -114,61 +114,50 @@ def url_password(text: str, start: int, end: int) -> Found:
 
 # ── numbers ──
 
-_CARD_RUN = re.compile(r"\d(?:[ \-.]?\d){11,18}")
-_CARD_SHAPES = frozenset(
-    {
-        (4, 4, 4, 4),
-        (4, 6, 5),
-        (4, 6, 4),
-        (4, 4, 4, 1),
-        (4, 4, 4, 4, 3),
-        (4, 4, 5),
-        (4, 5, 6),
-        (4, 3, 3, 3),
-        (4, 4, 4, 3),
-        (4, 4, 4, 2),
-    }
+_CARD_RUN = re.compile(r"\d{12,19}(?!\d)")
+_CARD_GROUPS = tuple(
+    re.compile(groups + r"(?!\d)")
+    for groups in (
+        r"\d{4}([ \-.])\d{4}\1\d{4}\1\d{4}\1\d{3}",
+        r"\d{4}([ \-.])\d{4}\1\d{4}\1\d{4}",
+        r"\d{4}([ \-.])\d{6}\1\d{4,5}",
+        r"\d{4}([ \-.])\d{4}\1\d{4}\1\d{1,3}",
+        r"\d{4}([ \-.])(?:\d{4}\1\d{5}|\d{5}\1\d{6}|\d{3}\1\d{3}\1\d{3})",
+    )
 )
-_SEPARATORS = str.maketrans("", "", " -.\u00a0")
-_JOINED = re.compile(r"[0-9A-Za-z_]")
+_SEPARATORS = str.maketrans("", "", " -.")
 
 
 def card(text: str, start: int, end: int) -> Found:
-    """Around a group of digits that may be the first, or stand in the middle, of a card's number."""
+    """At a group of digits that may be the first of a card's number."""
     if start and text[start - 1].isdigit():
         return None  # the search stops at every digit of a long number; the first stop was enough
-    begin = start
-    least = max(0, start - 24)
-    while begin > least and (
-        text[begin - 1].isdigit()
-        or (text[begin - 1] in " -." and begin > least + 1 and text[begin - 2].isdigit())
-    ):
-        begin -= 1
-    for found in _card_starts(text, begin, start):
-        return found
+    if run := _CARD_RUN.match(text, start):
+        return (start, run.end(), "card") if _is_card(text, start, run.end(), run[0]) else None
+    for groups in _CARD_GROUPS:
+        found = groups.match(text, start)
+        if found is not None and _is_card(text, start, found.end(), found[0], found[1]):
+            return start, found.end(), "card"
     return None
 
 
-def _card_starts(text: str, begin: int, start: int) -> list[tuple[int, int, str]]:
-    at = begin
-    while at <= start:
-        run = _CARD_RUN.match(text, at)
-        if run is not None and not _glued(text, run.start(), run.end()):
-            said = run[0]
-            groups = tuple(map(len, re.split(r"[ \-.]", said)))
-            marks = {sign for sign in said if not sign.isdigit()}
-            digits = said.translate(_SEPARATORS)
-            shaped = len(groups) == 1 or (groups in _CARD_SHAPES and len(marks) == 1)
-            if shaped and (
-                (len(digits) > 13 and checks.card(digits))
-                or (checks.card_of_any_issuer(digits) and _has_word(text, run.start(), _CARD_WORD))
-            ):
-                return [(run.start(), run.end(), "card")]
-        # The next group: a number of another kind may stand right before the card's.
-        while at <= start and text[at : at + 1].isdigit():
-            at += 1
-        at += 1
-    return []
+def _is_card(text: str, start: int, end: int, said: str, mark: str = "") -> bool:
+    digits = said.translate(_SEPARATORS) if mark else said
+    known = len(digits) > 13 and checks.card(digits)
+    if not known and not checks.card_of_any_issuer(digits):
+        return False
+    if _glued(text, start, end):
+        return False
+    announced = _has_word(text, start, _CARD_WORD)
+    if mark and not announced and _in_a_row(text, start, end, mark):
+        return False  # a table of numbers, not one number
+    return known or announced
+
+
+def _in_a_row(text: str, start: int, end: int, mark: str) -> bool:
+    """Groups of four go on before or behind."""
+    around = text[max(0, start - 5) : start], text[end : end + 5]
+    return any(len(part) == 5 and mark in (part[0], part[-1]) and part.strip(mark).isdigit() for part in around)
 
 
 def _glued(text: str, start: int, end: int) -> bool:
@@ -342,6 +331,13 @@ _TRUNK = re.compile(r"\(0\d{1,4}\)[ \-]{0,2}\d{2,5}(?:[ \-]?\d{2,4}){1,3}")
 _NATIONAL = re.compile(r"[^0-9\n(+]{0,24}?(\+?\(?\d(?:[ .\-/()]{0,2}\d){6,14})(?![\d])")
 
 
+_COUNTRIES = re.compile(
+    r"\+(?:1|7|2(?:[07]|[1245]\d|6\d|9\d)|3(?:[0-469]|[578]\d)|4(?:[013-9]|2[013])|5(?:[1-8]|[09]\d)|6(?:[0-6]|[789]\d)"
+    r"|8(?:[1246]|[058]\d)|9(?:[0-58]|[679]\d))"
+)
+"""The codes that the ITU has given out, as far as their digits tell."""
+
+
 def international(text: str, start: int, end: int) -> Found:
     """At a + and a digit."""
     before = text[start - 1 : start]
@@ -356,6 +352,8 @@ def international(text: str, start: int, end: int) -> Found:
     digits = re.sub(r"\D", "", text[start:stop])
     after = text[stop : stop + 1]
     if not 8 <= len(digits) <= 15 or digits[0] == "0" or after.isalpha() or len(set(digits)) < 3:
+        return None
+    if _COUNTRIES.match("+" + digits) is None:
         return None
     if re.fullmatch(r"\+\d{1,4}(?:\.\d+)?", text[start:stop]):
         return None
