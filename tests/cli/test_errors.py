@@ -289,6 +289,8 @@ def test_every_error_is_told_with_what_why_and_remedy(folder: Shell, code: str) 
     assert door.of_run or list(document) == ["error"]
     complete(document["error"], code)
     assert document["error"]["what"] in plain.err
+    if door.of_run:
+        complete(one(folder.here("runs", "list", "--json", "--limit", "1").lines)["error"], code)
 
     explained = folder.here("explain", code)
     assert explained.code == 0

@@ -12,7 +12,7 @@ from ..core.jsons import dumps, loads
 from ..orchestrator import saying
 from ..orchestrator.clock import SystemClock
 from ..orchestrator.revealing import Revealed
-from ..orchestrator.trace import Trace, run_json, trace_of
+from ..orchestrator.trace import Trace, error_json, run_json, trace_of
 from ..state.store import RunFilter, RunRow, StoredEvent
 from .failures import scrub
 from .formats import STATUS_STYLES, Duration, ago, clock_time, iso, money, ours, store_words, work_words
@@ -117,7 +117,7 @@ def row_json(row: RunRow, key: str | None) -> dict[str, Any]:
         "events": row.seq,
         "pruned": row.pruned,
         "forgotten": iso(row.forgotten),
-        "error": row.summary.get("error"),
+        "error": error_json(row.summary.get("error")),
         "usage": row.summary.get("usage"),
         "waiting_for": row.summary.get("waiting_for", []),
     }

@@ -292,7 +292,7 @@ def run_json(row: RunRow, trace: Trace, definition: dict[str, Any]) -> dict[str,
         "degraded": state.degraded,
         "input": loads(submitted.input) if submitted else None,
         "output": loads(last.output) if last else None,
-        "error": _error_json(state.error),
+        "error": error_json(state.error),
         "usage": state.usage.to_json() if submitted else row.summary.get("usage", {}),
         "waiting_for": [item.id for item in state.open_items()],
         "forked_from": submitted.forked_from if submitted else None,
@@ -305,7 +305,8 @@ def run_json(row: RunRow, trace: Trace, definition: dict[str, Any]) -> dict[str,
     }
 
 
-def _error_json(error: e.ErrorView | None) -> dict[str, Any] | None:
+def error_json(error: e.ErrorView | None) -> dict[str, Any] | None:
+    """code, what, why, remedy, docs."""
     if error is None:
         return None
     return shown(*(error.get(name, "") for name in ("code", "what", "why", "remedy")))
@@ -317,5 +318,5 @@ def _refusal_json(event: e.CallRefused) -> dict[str, Any]:
         "attempt": event.attempt,
         "tool": event.tool,
         "args": None if event.args is None else loads(event.args),
-        "error": _error_json(event.error),
+        "error": error_json(event.error),
     }
