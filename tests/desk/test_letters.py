@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support_desk import letters
-from support_desk.schemas import Decline, Outcome, Ruling, Shipment, Ticket
+from support_desk.facts import Address, Item, Registered, Shipment
+from support_desk.schemas import Decline, Outcome, Ruling, Ticket
 
 TICKET = Ticket(
     id="T-1",
@@ -88,6 +89,53 @@ def test_kinder_words_for_the_same_facts_may_go(text: str) -> None:
 def test_a_letter_that_says_something_else_is_held_back(text: str, fault: str) -> None:
     draft = letters.letter(TICKET, RULING, REFUNDED)
     assert fault in letters.faults(text, draft.text, REFUNDED)
+
+
+REGISTERED = Registered(
+    rma="RT-4711",
+    number="SD-1163",
+    items=(Item(sku="LAMP-BLACK", quantity=1),),
+    what="1 Desk lamp Fjord, black",
+    at=datetime(2026, 11, 20, tzinfo=UTC),
+)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [
+        (
+            Outcome(
+                kind="readdressed",
+                number="SD-1163",
+                address=Address(street="7 Quay Street", postcode="2093", city="Saltmarsh"),
+            ),
+            ["SD-1163", "7 Quay Street, 2093 Saltmarsh"],
+        ),
+        (
+            Outcome.expected_back(REGISTERED),
+            ["SD-1163", "1 Desk lamp Fjord, black", "RT-4711", "when it arrives"],
+        ),
+        (
+            Outcome.expected_back(
+                REGISTERED.model_copy(
+                    update={
+                        "wanted": "LAMP-WHITE",
+                        "wanted_what": "1 Desk lamp Fjord, white",
+                        "rma": "EX-4711",
+                    }
+                )
+            ),
+            ["SD-1163", "1 Desk lamp Fjord, black", "1 Desk lamp Fjord, white", "EX-4711"],
+        ),
+    ],
+    ids=["address", "return", "exchange"],
+)
+def test_what_the_customer_has_to_do_is_told_in_the_shops_own_words(
+    outcome: Outcome, said: list[str]
+) -> None:
+    draft = letters.letter(TICKET, RULING, outcome)
+    assert [word for word in said if word not in draft.text] == []
+    assert letters.faults(draft.text, draft.text, outcome), "no model tells it otherwise"
 
 
 @pytest.mark.parametrize("kind", ["declined", "refused", "handed_over"])

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 
-from .schemas import Outcome, Reply, Ruling, Shipment, Ticket
+from .facts import Shipment
+from .schemas import Outcome, Reply, Ruling, Ticket
 
 GOOD_NEWS = ("refunded", "cancelled", "informed")
 """Outcomes that a model may tell; every other letter is the template."""
@@ -35,13 +36,27 @@ def _body(ruling: Ruling, action: Outcome) -> str:
             )
         case "cancelled":
             return f"order {action.number} is cancelled."
+        case "readdressed":
+            return f"order {action.number} has not left us yet, and we now send it to {action.address}."
+        case "return_opened" if action.registered is not None:
+            return (
+                f"we expect this of order {action.number} back: {action.registered.what}. Please put the"
+                f" number {action.registered.rma} on the parcel. What you paid for it goes back to your card"
+                " when it arrives."
+            )
+        case "exchange_opened" if action.registered is not None:
+            return (
+                f"we have put {action.registered.wanted_what} aside for you, in exchange for"
+                f" {action.registered.what} of order {action.number}. Please put the number"
+                f" {action.registered.rma} on the parcel that you send us; yours leaves when it arrives."
+            )
         case "informed":
             return _whereabouts(action.number or "", action.shipment)
         case "declined":
             return (
                 f"thank you for writing. {ruling.reason} If you think that is wrong, just answer this mail."
             )
-        case "refused":
+        case "refused" | "return_opened" | "exchange_opened":
             return (
                 f"we looked into your request about order {action.number} and could not carry it out as you"
                 " asked. If you would like a colleague to look again, just answer this mail."

@@ -1,48 +1,47 @@
-"""The words of the desk: what comes in, what the shop knows, what was read, ruled and done.
+"""The words of the desk: what comes in, what is read, ruled and done.
 
 Three kinds of knowledge meet here, and their types keep them apart. `Ticket` is what the mail server
-delivered: its sender is known, its text may say anything. `Order` and its parts are facts of the shop.
-`Triage`, `Finding` and `Reply` are what a model wrote; nothing of theirs reaches the shop before plain
-code has held it against the other two. Money is in euros, two decimals, never a float.
+delivered: its sender is known, its text may say anything. What the shop knows is in `facts`. `Triage`,
+`Finding`, `Proposal` and `Wording` are what a model wrote; nothing of theirs reaches the shop before plain
+code or a person has held it against the other two.
 """
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
 from surefoot import Private
 
-Money = Annotated[Decimal, Field(ge=0, max_digits=9, decimal_places=2)]
-Amount = Annotated[Decimal, Field(gt=0, max_digits=9, decimal_places=2)]
-"""Money that moves: never nothing, never negative."""
+from .facts import (
+    Address,
+    Amount,
+    Cancellation,
+    Email,
+    Fact,
+    Item,
+    Order,
+    OrderNumber,
+    Receipt,
+    Redirection,
+    Registered,
+    Sent,
+    Shipment,
+    Sku,
+    Variant,
+)
+from .html_text import plain
 
-Email = Annotated[
-    str,
-    StringConstraints(
-        strip_whitespace=True, to_lower=True, pattern=r"^[^@\s<>,]+@[^@\s<>,]+$", max_length=254
-    ),
-    Private("email"),
-]
-"""Private: logs, lists and traces show a placeholder; the exact address lies sealed beside the journal."""
-
-OrderNumber = Annotated[str, StringConstraints(pattern=r"^SD-[0-9]{4}$")]
 NumberOrNone = Annotated[str, StringConstraints(pattern=r"^(SD-[0-9]{4})?$", max_length=7)]
 """As a model writes it. `SD-0000` or nothing is none: a small model that has to leave a blank rather copies
 whatever number stands in its instructions, so the instructions name that one."""
-Short = Annotated[str, StringConstraints(max_length=300)]
+Short = Annotated[str, StringConstraints(max_length=400)]
 
-Intent = Literal["track", "cancel", "refund", "other"]
-"""What a customer can want of the desk; `other` is everything that only a person can answer."""
-
-
-class Fact(BaseModel):
-    """Frozen, and an unknown field is an error: what does not fit is refused at the door."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+Intent = Literal["track", "cancel", "refund", "address", "return", "exchange", "other"]
+"""What a customer can want of the desk. `refund` is money back because something is broken, missing, lost,
+not as described or paid twice; `return` is sending back what they do not want; `other` is all that only a
+person can answer, also two different wishes in one mail."""
 
 
 # ── what came in ─────────────────────────────────────────────────────────────────────────────────
@@ -55,77 +54,18 @@ class Ticket(Fact):
     sender: Email
     received: AwareDatetime
     subject: Annotated[str, StringConstraints(max_length=200)] = ""
-    text: Annotated[str, StringConstraints(min_length=1, max_length=4000)]
+    text: Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
+    """What everybody here reads. Of a mail that came as HTML only, it is made at the door."""
+    html: Annotated[str, StringConstraints(max_length=200_000)] = ""
 
-
-# ── what the shop knows ──────────────────────────────────────────────────────────────────────────
-
-
-class Line(Fact):
-    title: str
-    quantity: Annotated[int, Field(gt=0)]
-    price: Money
-    """Of one piece."""
-
-
-class Shipment(Fact):
-    """A parcel. `lost` is the carrier's own word, after its search."""
-
-    carrier: str
-    tracking: str
-    state: Literal["in_transit", "delivered", "lost"]
-    shipped: date
-    expected: date
-    delivered: date | None = None
-
-
-class Order(Fact):
-    """One order as the shop's books have it now."""
-
-    number: OrderNumber
-    email: Email
-    name: Annotated[str, Private("name")]
-    placed: date
-    lines: tuple[Line, ...]
-    paid: Money
-    refunded: Money
-    cancelled: date | None = None
-    shipment: Shipment | None = None
-
-    @property
-    def items(self) -> str:
-        return ", ".join(f"{line.quantity} {line.title}" for line in self.lines)
-
-    @property
-    def refundable(self) -> Decimal:
-        """What was paid and not given back yet."""
-        return self.paid - self.refunded
-
-
-class Receipt(Fact):
-    """Money that went back to the card that paid."""
-
-    receipt: str
-    number: OrderNumber
-    amount: Amount
-    at: datetime
-
-
-class Cancellation(Fact):
-    """An order that will not be sent; `returned` went back to the card with it."""
-
-    number: OrderNumber
-    returned: Money
-    at: datetime
-
-
-class Sent(Fact):
-    """A mail that left the shop."""
-
-    message_id: str
-    to: Email
-    subject: str
-    at: datetime
+    @model_validator(mode="before")
+    @classmethod
+    def _text_of_html(cls, given: Any) -> Any:
+        fields = cast(dict[str, Any], given) if isinstance(given, dict) else {}
+        html = fields.get("html")
+        if isinstance(html, str) and not fields.get("text"):
+            return {**fields, "text": plain(html)}
+        return cast(Any, given)
 
 
 # ── what was read ────────────────────────────────────────────────────────────────────────────────
@@ -168,6 +108,29 @@ class Doubt(Fact):
     reason: Short
 
 
+class Proposal(Fact):
+    """A model's own reading of the details. Nothing follows from it but a proposal to a person."""
+
+    items: Annotated[tuple[Item, ...], Field(max_length=8)] = ()
+    wanted_sku: Annotated[str, StringConstraints(max_length=30)] = ""
+    street: Annotated[str, StringConstraints(max_length=80), Private("street")] = ""
+    postcode: Annotated[str, StringConstraints(max_length=10)] = ""
+    city: Annotated[str, StringConstraints(max_length=60)] = ""
+
+
+class Details(Fact):
+    """What the mail says beyond intent and number: found by plain code, each one a fact of the order or of
+    the catalogue. `doubt` is why a person has to look; `proposed` is the ruling, as JSON, that would follow
+    from a model's reading: that person may confirm it."""
+
+    items: tuple[Item, ...] = ()
+    wanted: Variant | None = None
+    address: Address | None = None
+    paid_twice: bool = False
+    doubt: Short = ""
+    proposed: str = ""
+
+
 class Finding(Fact):
     """What the model found in the shop about a ticket without an order number."""
 
@@ -181,10 +144,10 @@ class Finding(Fact):
 
 
 class Evidence(Fact):
-    """The model's finding beside the facts to hold it against: all orders of the ticket's sender."""
+    """All orders of the ticket's sender, and the model's finding to hold against them."""
 
-    finding: Finding
     orders: tuple[Order, ...]
+    finding: Finding | None = None
 
 
 # ── what is ruled ────────────────────────────────────────────────────────────────────────────────
@@ -199,6 +162,29 @@ class Refund(Fact):
 class Cancel(Fact):
     kind: Literal["cancel"] = "cancel"
     number: OrderNumber
+
+
+class Readdress(Fact):
+    kind: Literal["readdress"] = "readdress"
+    number: OrderNumber
+    address: Address
+
+
+class TakeBack(Fact):
+    """Expect these pieces back; the money follows when they arrive."""
+
+    kind: Literal["take_back"] = "take_back"
+    number: OrderNumber
+    items: Annotated[tuple[Item, ...], Field(min_length=1)]
+
+
+class Exchange(Fact):
+    """Expect this item back, and send `wanted` in its place."""
+
+    kind: Literal["exchange"] = "exchange"
+    number: OrderNumber
+    item: Item
+    wanted: Sku
 
 
 class Track(Fact):
@@ -220,26 +206,45 @@ class HandOver(Fact):
     kind: Literal["hand_over"] = "hand_over"
 
 
-Decision = Annotated[Refund | Cancel | Track | Decline | HandOver, Field(discriminator="kind")]
+Decision = Annotated[
+    Refund | Cancel | Readdress | TakeBack | Exchange | Track | Decline | HandOver,
+    Field(discriminator="kind"),
+]
 
 
 class Ruling(Fact):
-    """What may be done, and why, in one sentence. With `hand_over` it is for the colleague who takes over;
-    with every other decision the customer may read it."""
+    """What may be done, and why, in one sentence; `term` is the paragraph of `prompts/terms.md` that says so.
+    With `hand_over` the reason is for the colleague who takes over; with every other decision the customer
+    may read it."""
 
     decision: Decision
     reason: Short
+    term: str = ""
 
 
 # ── what was done ────────────────────────────────────────────────────────────────────────────────
+
+OutcomeKind = Literal[
+    "refunded",
+    "cancelled",
+    "readdressed",
+    "return_opened",
+    "exchange_opened",
+    "informed",
+    "declined",
+    "refused",
+    "handed_over",
+]
 
 
 class Outcome(Fact):
     """What really happened, in facts that a letter may state. `amount` is money that went back."""
 
-    kind: Literal["refunded", "cancelled", "informed", "declined", "refused", "handed_over"]
+    kind: OutcomeKind
     number: OrderNumber | None = None
     amount: Amount | None = None
+    address: Address | None = None
+    registered: Registered | None = None
     shipment: Shipment | None = None
     reason: str = ""
 
@@ -250,6 +255,15 @@ class Outcome(Fact):
     @classmethod
     def cancelled(cls, cancellation: Cancellation) -> Outcome:
         return cls(kind="cancelled", number=cancellation.number, amount=cancellation.returned or None)
+
+    @classmethod
+    def readdressed(cls, redirection: Redirection) -> Outcome:
+        return cls(kind="readdressed", number=redirection.number, address=redirection.address)
+
+    @classmethod
+    def expected_back(cls, registered: Registered) -> Outcome:
+        kind: OutcomeKind = "return_opened" if registered.wanted is None else "exchange_opened"
+        return cls(kind=kind, number=registered.number, registered=registered)
 
     @classmethod
     def informed(cls, number: str, shipment: Shipment | None) -> Outcome:

@@ -1,42 +1,40 @@
-"""The shop: a real SQLite database with orders, parcels, a refund ledger and an outbox.
+"""The shop: orders, parcels, returns and a refund ledger, in a real SQLite database.
 
 This is the outside world of the desk, so it trusts nobody: whatever a caller asks, no order is refunded
-beyond what was paid for it, nothing is cancelled that has left the house, and a refund asked for twice
-under one key is made once. Every write is one transaction, on disk when the method returns. The methods
-are async because a shop usually sits behind a network; this one answers in well under a millisecond.
+beyond what was paid for it, nothing is cancelled or redirected that has left the house, no piece is taken
+back twice, none is exchanged twice, and what is asked for twice under one key is done once. Which requests
+are granted within these bounds (30 days, 50 EUR) is the policy's business and a person's, not the shop's.
+
+Every write is one transaction, on disk when the method returns. The methods are async because a shop
+usually sits behind a network; this one answers in well under a millisecond. The clock is handed in; ids
+follow from the keys that callers bring.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import sqlite3
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, closing, contextmanager
-from datetime import UTC, datetime
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
-from . import seed
-from .schemas import Cancellation, Line, Order, Receipt, Sent, Shipment
-
-Clock = Callable[[], datetime]
-MAIL_DOMAIN = "desk.harbour-goods.example"
-BUSY_SECONDS = 2.0
-"""How long a write waits for another process's write before it gives up, undone."""
-
-
-class ShopRefused(Exception):
-    """The shop's own no: the request breaks its rules, and nothing was changed."""
-
-
-class ShopNotNow(Exception):
-    """Busy, or asked too late: nothing was changed, and the same request may work when made anew."""
-
-
-def place() -> Path:
-    """Where the shop's database lies: SUPPORT_DESK_SHOP, or .surefoot/shop.db in the current folder."""
-    return Path(os.environ.get("SUPPORT_DESK_SHOP") or Path(".surefoot") / "shop.db")
+from .books import Clock, ShopRefused, looking, now, opened, place, writing
+from .facts import (
+    Address,
+    Cancellation,
+    Item,
+    Line,
+    Order,
+    Product,
+    Receipt,
+    Redirection,
+    Registered,
+    Shipment,
+    Tracked,
+    Variant,
+)
 
 
 @asynccontextmanager
@@ -46,30 +44,17 @@ async def open_shop(permission: str | None = None) -> AsyncGenerator[Shop]:
         yield shop
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 @asynccontextmanager
-async def shop_at(path: Path, *, read_only: bool = False, clock: Clock = _now) -> AsyncGenerator[Shop]:
-    """Open the shop in `path`, made and filled by the generator on first use."""
-    if not path.exists():
-        seed.create(path)
-    uri = f"{path.resolve().as_uri()}?mode={'ro' if read_only else 'rw'}"
-    # Transactions are written out below: isolation_level=None keeps the driver from opening any by itself.
-    with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)) as db:
-        db.row_factory = sqlite3.Row
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA foreign_keys = ON")
-        if read_only:
-            db.execute("PRAGMA query_only = ON")
+async def shop_at(path: Path, *, read_only: bool = False, clock: Clock = now) -> AsyncGenerator[Shop]:
+    """The shop in `path`."""
+    with opened(path, read_only=read_only) as db:
         yield Shop(db, clock)
 
 
 class Shop:
-    """One connection to the books. The clock is handed in; ids follow from the keys that callers bring."""
+    """One connection to the books."""
 
-    def __init__(self, db: sqlite3.Connection, clock: Clock = _now) -> None:
+    def __init__(self, db: sqlite3.Connection, clock: Clock = now) -> None:
         self._db = db
         self._clock = clock
 
@@ -77,12 +62,12 @@ class Shop:
 
     async def order(self, number: str) -> Order | None:
         """One order, or None where the shop has no such number."""
-        with self._looking():
+        with looking(self._db):
             return self._order(number)
 
     async def orders_of(self, email: str, *, limit: int = 20) -> tuple[Order, ...]:
         """A customer's orders, newest first; empty for an address that the shop does not know."""
-        with self._looking():
+        with looking(self._db):
             rows = self._db.execute(
                 "SELECT number FROM orders WHERE email = ? ORDER BY placed DESC, number DESC LIMIT ?",
                 (email.strip().lower(), limit),
@@ -90,34 +75,30 @@ class Shop:
             found = (self._order(row["number"]) for row in rows)
             return tuple(order for order in found if order is not None)
 
-    async def track(self, number: str) -> Shipment | None:
-        """The parcel of an order, or None where none has left (or there is no such order)."""
-        with self._looking():
-            return self._shipment(number)
+    async def products(self) -> tuple[Product, ...]:
+        """The whole catalogue: a small shop."""
+        with looking(self._db):
+            products = self._db.execute("SELECT title, called FROM products ORDER BY title").fetchall()
+            variants = self._db.execute("SELECT * FROM variants ORDER BY sku").fetchall()
+        return tuple(
+            Product(
+                title=product["title"],
+                called=tuple(product["called"].split()),
+                variants=tuple(_variant(row) for row in variants if row["title"] == product["title"]),
+            )
+            for product in products
+        )
+
+    async def track(self, number: str) -> Tracked | None:
+        """The parcel of an order and its carrier's words, or None where none has left (or no such order)."""
+        with looking(self._db):
+            row = self._db.execute(
+                "SELECT carrier_says FROM shipments WHERE number = ?", (number,)
+            ).fetchone()
+            parcel = self._shipment(number)
+        return None if parcel is None else Tracked(parcel=parcel, carrier_says=row["carrier_says"])
 
     # ── acting ───────────────────────────────────────────────────────────────────────────────────
-
-    async def refund(self, number: str, amount: Decimal, *, idempotency_key: str) -> Receipt:
-        """Return `amount` to the card that paid. The same key gives the first receipt, and moves nothing.
-
-        Raises ShopRefused: no such order, more than is left of what was paid, or a key that stands for
-        another refund.
-        """
-        cents = _cents(amount)
-        with self._writing():
-            first = self._db.execute("SELECT * FROM refunds WHERE key = ?", (idempotency_key,)).fetchone()
-            if first is not None:
-                if (first["number"], first["cents"]) != (number, cents):
-                    raise ShopRefused(
-                        f"this key already stands for {_money(first['cents'])} on {first['number']}"
-                    )
-                return _receipt(first)
-            order = self._order(number)
-            if order is None:
-                raise ShopRefused(f"there is no order {number}")
-            if cents <= 0 or cents > _cents(order.refundable):
-                raise ShopRefused(f"{number} has {order.refundable} left to refund, not {_money(cents)}")
-            return self._pay_back(idempotency_key, number, cents)
 
     async def cancel(self, number: str) -> Cancellation:
         """Cancel an order that has not left, and return what was paid. Cancelling twice is cancelling once.
@@ -125,15 +106,10 @@ class Shop:
         Raises ShopRefused: no such order, or its parcel has left.
         """
         key = f"cancel:{number}"
-        with self._writing():
-            order = self._order(number)
-            if order is None:
-                raise ShopRefused(f"there is no order {number}")
-            if order.shipment is not None:
-                raise ShopRefused(f"{number} left the shop on {order.shipment.shipped}")
+        with writing(self._db):
+            order = self._at_home(number)
             if order.cancelled is None:
-                at = self._clock()
-                self._db.execute("UPDATE orders SET cancelled = ? WHERE number = ?", (at.isoformat(), number))
+                self._db.execute("UPDATE orders SET cancelled = ? WHERE number = ?", (self._moment(), number))
                 if order.refundable > 0:
                     self._pay_back(key, number, _cents(order.refundable))
             row = self._db.execute(
@@ -143,80 +119,156 @@ class Shop:
             ).fetchone()
             return Cancellation(number=number, returned=_money(row["cents"]), at=row["cancelled"])
 
-    async def send(self, to: str, subject: str, body: str, *, message_id: str, not_after: datetime) -> Sent:
-        """Put a mail into the outbox. Like a mail server, it sends again what it is given twice.
+    async def redirect(self, number: str, address: Address) -> Redirection:
+        """Send an order to another address. The same one again changes nothing.
 
-        Raises ShopNotNow after `not_after`: whoever asked has been given up by then, and others act for it.
+        Raises ShopRefused: no such order, cancelled, or its parcel has left.
         """
-        with self._writing():
-            # Inside the transaction: a process that was stopped right here holds the lock, and nobody else
-            # can look (see `sent`) or send meanwhile; one that was stopped before is told that it is late.
-            if self._clock() > not_after:
-                raise ShopNotNow(f"this was to be sent until {not_after:%H:%M:%S}")
-            cursor = self._db.execute(
-                "INSERT INTO outbox (message_id, recipient, subject, body, at) VALUES (?, ?, ?, ?, ?)",
-                (message_id, to, subject, body, self._clock().isoformat()),
+        with writing(self._db):
+            order = self._at_home(number)
+            if order.cancelled is not None:
+                raise ShopRefused(f"{number} was cancelled on {order.cancelled}")
+            self._db.execute(
+                "UPDATE orders SET street = ?, postcode = ?, city = ? WHERE number = ?",
+                (address.street, address.postcode, address.city, number),
             )
-            row = self._db.execute("SELECT * FROM outbox WHERE id = ?", (cursor.lastrowid,)).fetchone()
-            return _sent(row)
+        return Redirection(number=number, address=address)
 
-    async def sent(self, message_id: str) -> Sent | None:
-        """The first mail that left under `message_id`, if one did; looked up while nobody can be sending.
+    async def take_back(self, number: str, items: Sequence[Item], *, idempotency_key: str) -> Registered:
+        """Expect these pieces back. The same key gives the first registration, and adds nothing.
 
-        Raises ShopNotNow: somebody is.
+        Raises ShopRefused: not delivered, final sale, more pieces than are left, or a key that stands for
+        something else.
         """
-        with self._writing():
-            row = self._db.execute(
-                "SELECT * FROM outbox WHERE message_id = ? ORDER BY id LIMIT 1", (message_id,)
-            ).fetchone()
-            return None if row is None else _sent(row)
+        with writing(self._db):
+            return self._register(idempotency_key, number, items, wanted=None)
+
+    async def exchange(self, number: str, item: Item, wanted: str, *, idempotency_key: str) -> Registered:
+        """Expect `item` back and put `wanted`, of the same product and price, aside for the customer.
+
+        Raises ShopRefused: as `take_back`; exchanged before, another product or price, or out of stock.
+        """
+        with writing(self._db):
+            return self._register(idempotency_key, number, [item], wanted=wanted)
+
+    async def refund(self, number: str, amount: Decimal, *, idempotency_key: str) -> Receipt:
+        """Return `amount` to the card that paid. The same key gives the first receipt, and moves nothing.
+
+        Raises ShopRefused: no such order, more than is left of what was paid, or a key that stands for
+        another refund.
+        """
+        cents = _cents(amount)
+        with writing(self._db):
+            first = self._db.execute("SELECT * FROM refunds WHERE key = ?", (idempotency_key,)).fetchone()
+            if first is not None:
+                if (first["number"], first["cents"]) != (number, cents):
+                    raise ShopRefused(
+                        f"this key already stands for {_money(first['cents'])} on {first['number']}"
+                    )
+                return _receipt(first)
+            order = self._known(number)
+            if cents <= 0 or cents > _cents(order.refundable):
+                raise ShopRefused(f"{number} has {order.refundable} left to refund, not {_money(cents)}")
+            return self._pay_back(idempotency_key, number, cents)
+
+    # ── inside a transaction ─────────────────────────────────────────────────────────────────────
+
+    def _known(self, number: str) -> Order:
+        order = self._order(number)
+        if order is None:
+            raise ShopRefused(f"there is no order {number}")
+        return order
+
+    def _at_home(self, number: str) -> Order:
+        order = self._known(number)
+        if order.shipment is not None:
+            raise ShopRefused(f"{number} left the shop on {order.shipment.shipped}")
+        return order
+
+    def _register(self, key: str, number: str, items: Sequence[Item], wanted: str | None) -> Registered:
+        if first := self._registered(key):
+            if (first.number, set(first.items), first.wanted) != (number, set(items), wanted):
+                raise ShopRefused(f"this key already stands for {first.rma} on {first.number}")
+            return first
+        order = self._known(number)
+        if order.cancelled is not None or order.shipment is None or order.shipment.state != "delivered":
+            raise ShopRefused(f"{number} was not delivered, so nothing of it can come back")
+        lines = {line.sku: line for line in order.lines}
+        if len({item.sku for item in items}) < len(items):
+            raise ShopRefused("a line is named twice")
+        for item in items:
+            line = lines.get(item.sku)
+            if line is None or item.quantity > line.left:
+                raise ShopRefused(f"{number} has {line.left if line else 0} of {item.sku} to give back")
+            if line.final_sale:
+                raise ShopRefused(f"{item.sku} of {number} was a final sale")
+            if wanted is not None:
+                self._put_aside(line, item, wanted)
+        rma = ("RT-" if wanted is None else "EX-") + _digest(key)
+        for item in items:
+            self._db.execute(
+                "INSERT INTO returns VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (rma, key, number, item.sku, item.quantity, wanted, self._moment()),
+            )
+        made = self._registered(key)
+        if made is None:
+            raise ShopRefused("nothing was to be registered")
+        return made
+
+    def _put_aside(self, line: Line, item: Item, wanted: str) -> None:
+        if line.exchanged:
+            raise ShopRefused(f"{line.sku} was exchanged before")
+        rows = self._db.execute(
+            "SELECT w.* FROM variants w JOIN variants v USING (title)"
+            " WHERE v.sku = ? AND w.sku = ? AND w.sku <> v.sku",
+            (line.sku, wanted),
+        ).fetchall()
+        if not rows or rows[0]["cents"] != _cents(line.price):
+            raise ShopRefused(f"{wanted} is no other variant of {line.sku} at its price")
+        if rows[0]["stock"] < item.quantity:
+            raise ShopRefused(f"{wanted} is out of stock")
+        self._db.execute("UPDATE variants SET stock = stock - ? WHERE sku = ?", (item.quantity, wanted))
+
+    def _pay_back(self, key: str, number: str, cents: int) -> Receipt:
+        self._db.execute(
+            "INSERT INTO refunds (receipt, key, number, cents, at) VALUES (?, ?, ?, ?, ?)",
+            (f"R-{_digest(key)}", key, number, cents, self._moment()),
+        )
+        return _receipt(self._db.execute("SELECT * FROM refunds WHERE key = ?", (key,)).fetchone())
+
+    def _moment(self) -> str:
+        return self._clock().isoformat()
 
     # ── rows ─────────────────────────────────────────────────────────────────────────────────────
 
-    @contextmanager
-    def _looking(self) -> Generator[None]:
-        """One snapshot for the several queries of one answer."""
-        self._db.execute("BEGIN")
-        try:
-            yield
-        finally:
-            self._db.execute("COMMIT")
-
-    @contextmanager
-    def _writing(self) -> Generator[None]:
-        try:
-            # IMMEDIATE: what is checked below cannot be changed by another process before we write.
-            self._db.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                raise
-            raise ShopNotNow("another process is writing to the shop") from error
-        with self._db:  # commits, or rolls back on any error
-            yield
-
     def _order(self, number: str) -> Order | None:
         row = self._db.execute(
-            "SELECT o.number, o.email, c.name, o.placed, o.cancelled, p.cents AS paid,"
+            "SELECT o.*, c.name,"
+            " (SELECT coalesce(sum(cents), 0) FROM payments p WHERE p.number = o.number) AS paid,"
             " (SELECT coalesce(sum(cents), 0) FROM refunds r WHERE r.number = o.number) AS refunded"
-            " FROM orders o JOIN customers c USING (email) JOIN payments p USING (number) WHERE o.number = ?",
+            " FROM orders o JOIN customers c USING (email) WHERE o.number = ?",
             (number,),
         ).fetchone()
         if row is None:
             return None
         lines = self._db.execute(
-            "SELECT title, quantity, cents FROM lines WHERE number = ? ORDER BY position", (number,)
-        )
+            "SELECT l.sku, v.title, v.colour, v.size, l.quantity, l.cents, l.final_sale,"
+            " coalesce(sum(r.quantity), 0) AS back, count(r.wanted) AS exchanges"
+            " FROM lines l JOIN variants v USING (sku)"
+            " LEFT JOIN returns r ON r.number = l.number AND r.sku = l.sku"
+            " WHERE l.number = ? GROUP BY l.sku ORDER BY l.rowid",
+            (number,),
+        ).fetchall()
         return Order(
             number=row["number"],
             email=row["email"],
             name=row["name"],
             placed=row["placed"],
-            lines=tuple(
-                Line(title=line["title"], quantity=line["quantity"], price=_money(line["cents"]))
-                for line in lines
-            ),
+            address=Address(street=row["street"], postcode=row["postcode"], city=row["city"]),
+            lines=tuple(_line(line) for line in lines),
             paid=_money(row["paid"]),
             refunded=_money(row["refunded"]),
+            gift=bool(row["gift"]),
             cancelled=None if row["cancelled"] is None else datetime.fromisoformat(row["cancelled"]).date(),
             shipment=self._shipment(number),
         )
@@ -228,26 +280,55 @@ class Shop:
         ).fetchone()
         return None if row is None else Shipment(**dict(row))
 
-    def _pay_back(self, key: str, number: str, cents: int) -> Receipt:
-        receipt = "R-" + hashlib.sha256(key.encode()).hexdigest()[:12]
-        self._db.execute(
-            "INSERT INTO refunds (receipt, key, number, cents, at) VALUES (?, ?, ?, ?, ?)",
-            (receipt, key, number, cents, self._clock().isoformat()),
+    def _registered(self, key: str) -> Registered | None:
+        rows = self._db.execute(
+            "SELECT r.*, v.title, v.colour, v.size FROM returns r JOIN variants v USING (sku)"
+            " WHERE r.key = ? ORDER BY r.rowid",
+            (key,),
+        ).fetchall()
+        if not rows:
+            return None
+        first = rows[0]
+        wanted = self._db.execute("SELECT * FROM variants WHERE sku = ?", (first["wanted"],)).fetchone()
+        return Registered(
+            rma=first["rma"],
+            number=first["number"],
+            items=tuple(Item(sku=row["sku"], quantity=row["quantity"]) for row in rows),
+            what="; ".join(f"{row['quantity']} {_title(row)}" for row in rows),
+            wanted=first["wanted"],
+            wanted_what="" if wanted is None else f"{first['quantity']} {_title(wanted)}",
+            at=first["at"],
         )
-        return _receipt(self._db.execute("SELECT * FROM refunds WHERE key = ?", (key,)).fetchone())
 
 
-def message_id(key: str) -> str:
-    """The Message-ID of the mail that a call with this key sends: how the outbox is asked about it later."""
-    return f"<{key}@{MAIL_DOMAIN}>"
+def _title(row: sqlite3.Row) -> str:
+    kind = " ".join(word for word in (row["colour"], row["size"]) if word)
+    return f"{row['title']}, {kind}" if kind else str(row["title"])
+
+
+def _line(row: sqlite3.Row) -> Line:
+    return Line(
+        sku=row["sku"],
+        title=_title(row),
+        quantity=row["quantity"],
+        price=_money(row["cents"]),
+        final_sale=bool(row["final_sale"]),
+        back=row["back"],
+        exchanged=row["exchanges"] > 0,
+    )
+
+
+def _variant(row: sqlite3.Row) -> Variant:
+    price = _money(row["cents"])
+    return Variant(sku=row["sku"], colour=row["colour"], size=row["size"], price=price, stock=row["stock"])
 
 
 def _receipt(row: sqlite3.Row) -> Receipt:
     return Receipt(receipt=row["receipt"], number=row["number"], amount=_money(row["cents"]), at=row["at"])
 
 
-def _sent(row: sqlite3.Row) -> Sent:
-    return Sent(message_id=row["message_id"], to=row["recipient"], subject=row["subject"], at=row["at"])
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()[:12]
 
 
 def _money(cents: int) -> Decimal:

@@ -1,0 +1,81 @@
+"""The new delivery address in a mail, where it can be read for certain; else why not. Plain code, and pure.
+
+A parcel that goes to the wrong door is lost. So an address is taken word for word, and only if it is the
+one address in the mail besides the order's own, complete in street, postcode and town, and nothing near it
+speaks of a flat, another person, another country, or of the place where the customer used to live.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .facts import Address
+
+_UPPER = "A-ZÀ-ÖØ-Þ"
+_NAME = rf"[{_UPPER}][\w'’-]*\.?"
+_TOWN = rf"[{_UPPER}][\w'’-]*"
+_MORE = rf"(?:[ ](?:de|la|le|du|des|der|den|of|the|van|von|{_NAME})){{0,4}}"
+_ADDRESS = re.compile(
+    rf"(?P<street>\b\d{{1,4}}[a-z]?[ ]+(?:rue |via |calle )?{_NAME}{_MORE}"
+    rf"|\b{_NAME}{_MORE}[ ]\d{{1,4}}[a-z]?)"
+    r"[ ]*(?:,[ ]*\n?|\n)[ ]*(?P<postcode>\d{4,5})[ ]+"
+    rf"(?P<city>{_TOWN}(?:[ -]{_TOWN}){{0,2}}?)(?=[ ]*(?:[.,;!?)\n]|$))"
+)
+_NO_STREET = frozenset("address new to at my our please send deliver ship it is flat unit apt floor".split())
+_LAST_SENTENCE = re.compile(r"(?:.*(?:[.!?:]\s|\n\n))?(.*)$", re.DOTALL)
+_ORDER_NUMBER = re.compile(r"\bSD[- ]?\d+|\border (?:number |no\.? )?#?\d+", re.IGNORECASE)
+_OLD = re.compile(
+    r"\b(?:old|from|instead|not|no longer|previous|former|wrong|used to)\b|n['’]t\b", re.IGNORECASE
+)
+_CLOSING = re.compile(
+    r"^\s*(?:(?:kind|best|warm|many) )?(?:regards|wishes|thanks|thank you|cheers|sincerely|yours)\b.{0,25}$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_SOMEWHERE_ELSE = re.compile(
+    r"\bc/o\b|\b(?:care of|attn|neighbou?r\w*|office|company|reception|floor|apartment|apt|flat|unit|suite"
+    r"|locker|friend\w*|sister\w*|brother\w*|parents?|mother\w*|father\w*|p\.? ?o\.? box|pick[- ]?up)\b",
+    re.IGNORECASE,
+)
+_ABROAD = re.compile(
+    r"\b(?:germany|deutschland|austria|switzerland|france|italy|spain|portugal|belgium|netherlands|denmark"
+    r"|norway|sweden|finland|poland|ireland|england|scotland|britain|uk|usa|united (?:states|kingdom)|canada"
+    r"|abroad)\b",
+    re.IGNORECASE,
+)
+
+
+def new_address(mail: str, current: Address) -> Address | str:
+    """The address in the mail that is not the order's own, or why a person has to look."""
+    if _SOMEWHERE_ELSE.search(mail):
+        return "The mail speaks of somebody else's place, or of a flat, floor or office."
+    if _ABROAD.search(mail):
+        return "The mail speaks of another country."
+    found: list[Address] = []
+    begin = 0
+    for match in _ADDRESS.finditer(mail):
+        before, begin = mail[begin : match.start()], match.end()
+        street = re.sub(r"\s+", " ", match["street"])
+        address = Address(street=street, postcode=match["postcode"], city=match["city"])
+        if str(address).casefold() == str(current).casefold() or address in found:
+            continue
+        if doubt := _doubt(before, street):
+            return doubt
+        if _CLOSING.search(mail, 0, match.start()):
+            return "The address in the mail may be only the sender's signature."
+        found.append(address)
+    if len(found) == 1:
+        return found[0]
+    return (
+        f"The mail has {'several new addresses' if found else 'no new address that can be read for certain'}."
+    )
+
+
+def _doubt(before: str, street: str) -> str:
+    """`before` is the mail from the last address to this one."""
+    lead = _LAST_SENTENCE.match(before)
+    said = _ORDER_NUMBER.sub("", lead[1] if lead else before)
+    if re.search(r"\d", said) or street.split(maxsplit=1)[0].lower() in _NO_STREET:
+        return "The address in the mail has more parts than street, postcode and town."
+    if _OLD.search(said):
+        return "The address in the mail may be an old one."
+    return ""
