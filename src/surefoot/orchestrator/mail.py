@@ -80,7 +80,8 @@ class Mailroom:
         if tool is None:
             return Raw(text)
         try:
-            return self._journal.raw(tool.parameters, tool.parameters.load(text))
+            exact = self._journal.resolve_json(text)
+            return self._journal.raw(tool.parameters, tool.parameters.load(exact))
         except (ValueError, InvalidArguments):
             return Raw(text)
 
@@ -98,11 +99,11 @@ class Mailroom:
         match choice:
             case "settle":
                 tool = self._deployment.workflow.tools.get(call.tool)
-                text = Raw(dumps(body.get("result")))
                 try:
+                    text = Raw(self._journal.resolve_json(dumps(body.get("result"))))
                     if tool is not None:
                         text = self._journal.raw(tool.output, tool.output.load(text))
-                except ValueError as error:
+                except (ValueError, InvalidArguments) as error:
                     return self._ask_again(item, request, by, f"the result did not fit: {_first_line(error)}")
                 self._journal.note(e.CallSettled(call.id, "done", by, text, reason, item.id))
             case "approve":
@@ -116,8 +117,9 @@ class Mailroom:
         if wired is None:
             return self._ask_again(item, item.request, by, f"there is no step {step!r} any more")
         try:
-            raw = self._journal.raw(wired.output, wired.output.load(dumps(body.get("result"))))
-        except ValueError as error:
+            exact = self._journal.resolve_json(dumps(body.get("result")))
+            raw = self._journal.raw(wired.output, wired.output.load(exact))
+        except (ValueError, InvalidArguments) as error:
             return self._ask_again(item, item.request, by, f"the output did not fit: {_first_line(error)}")
         attempt = self._journal.state.steps[step].attempt
         self._journal.note(e.ReviewResolved(item.id, "settle", by, reason))

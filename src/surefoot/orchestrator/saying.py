@@ -8,6 +8,7 @@ once; without it, that happens when the holder uses it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -26,8 +27,11 @@ from ..errors import (
     WrongDecision,
 )
 from ..rails import policy
+from ..rails.placeholders import holds_any, resolve
+from ..rails.redaction import Secrets
 from ..state.sealing import Keyring
 from ..state.store import ENDED, ItemRow, RunRow, Store
+from .recorder import Sealer
 
 
 async def decide(
@@ -56,13 +60,13 @@ async def decide(
             why=f"it is {row.kind} and can be: {', '.join(row.view.get('choices', ()))}",
         )
     _may_decide(row, decision.by, people)
-    if workflow is not None:
-        _must_fit(row, decision, workflow)
     run = await _row(store, row.run)
     if run.data_key is None:
         raise RunNotFound(
             f"the journal of {row.run} was deleted", why="it was pruned, so nothing can be decided any more"
         )
+    if workflow is not None:
+        _must_fit(row, await _exact(store, keyring, run, decision), workflow)
     public = dumps({"item": item, "choice": choice, "by": decision.by})
     return await store.decide(item, choice, decision.by, public, _sealed(keyring, run, body))
 
@@ -115,6 +119,25 @@ def _may_decide(row: ItemRow, by: str, people: Mapping[str, Sequence[str]] | Non
             why=f"it is for {row.queue!r}",
             remedy="Let somebody of that group decide, or change the deployment's people.",
         )
+
+
+async def _exact(store: Store, keyring: Keyring, run: RunRow, decision: Decision) -> Decision:
+    """With the run's own values where somebody wrote what stands for them. Raises InvalidArguments for what
+    stands for nothing, or for a secret."""
+    given = decision.args if isinstance(decision, Edit) else getattr(decision, "result", None)
+    if run.data_key is None or not holds_any(_plain(given)):
+        return decision
+    sealer = Sealer(run.id, keyring.unwrap(run.data_key), Secrets({}))
+    for stored in await store.events(run.id):
+        if stored.sealed is not None:
+            sealer.open(stored)
+    match decision:
+        case Edit(args=args):
+            return replace(decision, args=resolve(args, sealer.private))
+        case Settle(result=result):
+            return replace(decision, result=resolve(loads(_plain(result)), sealer.private))
+        case _:
+            return decision
 
 
 def _must_fit(row: ItemRow, decision: Decision, workflow: Definition) -> None:

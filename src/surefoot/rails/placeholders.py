@@ -14,7 +14,8 @@ from ..core.jsons import dumps, parse_strictly
 from ..errors import InvalidArguments
 from .redaction import Private
 
-_PLACEHOLDER = re.compile(r"\[(?:secret:[^\]\s]{1,100}|[a-z][a-z0-9-]{0,40}-[1-9][0-9]{0,5})\]")
+_PLACEHOLDER = re.compile(r"\[(?:secret:[^\[\]\s]{1,100}|[^\[\]\n]{1,60}-[1-9][0-9]{0,5})\]")
+"""A kind is whatever an author called it."""
 
 
 def resolve(value: Any, private: Private) -> Any:
@@ -24,8 +25,17 @@ def resolve(value: Any, private: Private) -> Any:
         case str():
             return _in_text(value, private) if "[" in value else value
         case dict():
-            found = {resolve(key, private): resolve(item, private) for key, item in value.items()}
-            return found if any(found[key] is not value.get(key) for key in found) else value
+            pairs = [(resolve(key, private), resolve(item, private)) for key, item in value.items()]
+            if all(a is key and b is value[key] for (a, b), key in zip(pairs, value, strict=True)):
+                return value
+            found = dict(pairs)
+            if len(found) < len(pairs):
+                raise InvalidArguments(
+                    "the arguments hold one key twice",
+                    why="a placeholder stands for a value that is given beside it",
+                    remedy="Give each key once.",
+                )
+            return found
         case list():
             items = [resolve(item, private) for item in value]
             return items if any(a is not b for a, b in zip(items, value, strict=True)) else value
@@ -38,7 +48,7 @@ def resolve(value: Any, private: Private) -> Any:
 
 def resolve_json(text: str, private: Private) -> str:
     """The same for what should be JSON text; what is none is for its reader to refuse."""
-    if not _PLACEHOLDER.search(text):
+    if not holds_any(text):
         return text
     try:
         value = parse_strictly(text)
@@ -46,6 +56,11 @@ def resolve_json(text: str, private: Private) -> str:
         return text
     resolved = resolve(value, private)
     return text if resolved is value else dumps(resolved)
+
+
+def holds_any(text: str) -> bool:
+    """Whether anything in this JSON text may be a placeholder."""
+    return _PLACEHOLDER.search(text) is not None
 
 
 def _in_text(text: str, private: Private) -> str:
@@ -65,4 +80,5 @@ def _in_text(text: str, private: Private) -> str:
             )
         return name  # somebody's own words in brackets
 
-    return _PLACEHOLDER.sub(exact, text)
+    resolved = _PLACEHOLDER.sub(exact, text)
+    return text if resolved == text else resolved

@@ -120,13 +120,16 @@ class Leaves:
         tool = proposal.tool
         args = item.args if item.status == "edited" and item.args is not None else request.args
         try:
-            arguments = tool.parameters.from_python(tool.parameters.load(args))
+            # What was proposed was resolved then; by now the same brackets might mean something else.
+            exact = self._journal.resolve_json(args) if item.status == "edited" else args
+            arguments = tool.parameters.from_python(tool.parameters.load(exact))
         except ValueError as error:
             why = f"the edited arguments are not valid: {text_of(error)}"
             return await self._ask_again(body, proposal, item, why)
         except CallRefused as refused:
             return await self._ask_again(body, proposal, item, f"the edited arguments: {refused.why}")
-        untrusted = self._carried(proposal, args)
+        final = self._journal.raw(tool.parameters, arguments)
+        untrusted = self._carried(proposal, final)
         unclaimed = await self._unclaimed(body, proposal)
         verdict = policy.check(tool, arguments, self._rules, unclaimed, untrusted)
         shown = {one.get("field") for one in request.evidence}
@@ -143,7 +146,6 @@ class Leaves:
         if not policy.may_decide(request.by, item.by, self._people):
             why = f"{item.by or 'nobody'} agreed, who is not of {request.by!r} any more"
             return await self._ask_again(body, proposal, item, why)
-        final = self._journal.raw(tool.parameters, arguments)
         return Leave(arguments, final, approval=item.id, edited=final != proposal.args)
 
     def _carried(self, proposal: Proposal, args: Raw) -> list[Carried]:
