@@ -26,6 +26,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "inbox": "What waits for a person, and decide it.",
         "tools": "The tools of a workflow.",
         "check": "The rails report: every tool, rule and limit.",
+        "canary": "Plant secrets and private values in runs, and look for leaks.",
         "budget": "What the last days have cost, against the daily caps.",
         "audit": "Prove that journals are what was written.",
         "forget": "Delete the data key of an ended run, and prove that it is gone.",

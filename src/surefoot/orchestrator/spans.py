@@ -81,8 +81,23 @@ def trace_of_run(run: str) -> tuple[int, int]:
     return int.from_bytes(digest[:16], "big") or 1, int.from_bytes(digest[16:24], "big") or 1
 
 
+_listeners: list[Tracer] = []
+
+
+@contextmanager
+def listening(tracer: Tracer) -> Iterator[None]:
+    """Gives the spans of this process to this tracer, whatever is set up otherwise."""
+    _listeners.append(tracer)
+    try:
+        yield
+    finally:
+        _listeners.remove(tracer)
+
+
 def tracer() -> Tracer | None:
     """None where nobody has set up tracing: looking costs a microsecond, and imports nothing."""
+    if _listeners:
+        return _listeners[-1]
     if "opentelemetry.trace" not in sys.modules and "OTEL_PYTHON_TRACER_PROVIDER" not in os.environ:
         return None
     from opentelemetry import trace  # noqa: PLC0415

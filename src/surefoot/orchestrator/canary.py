@@ -1,0 +1,389 @@
+"""The canary: runs of a workflow full of values that exist nowhere else, and a search for them everywhere
+that is not theirs.
+
+Secrets are planted in the variables that the workflow names and in the providers' keys; private values and
+what detectors should find in the input, in what tools answer, in what a model says, in what people write, and
+in errors. The runs go to their end on a store of their own. Models are never asked, and tools not called
+unless it is wished: what they would answer is made from their types, and they talk: what they are given and
+give is logged and printed, as careless libraries do.
+
+Then every place is searched where none of it may be, for every value in every disguise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import random
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ahocorasick_rs import AhoCorasick, MatchKind
+
+from ..core.model import Bound, ModelAnswer, ModelRequest, ProposedCall, Tokens
+from ..core.private import Found
+from ..core.rule import Approve, Deny
+from ..core.tool import Call, Tool
+from ..core.workflow import Definition
+from ..errors import SurefootError
+from ..state.store import ENDED
+from ..tools.invoke import Invoker
+from . import logs, spans
+from .clock import SystemClock
+from .listening import Listener
+from .plants import KINDS, Garden, Maker, disguises
+from .redacting import know_environment
+from .results import Result
+from .runtime import Runtime
+
+PROVIDER_KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY")
+ROUNDS = 3
+"""Runs: two that see different alternatives of each type, and one in which every tool fails."""
+
+PATIENCE = 2.0
+"""Seconds without an end after which a sleeping run's clock is set forward."""
+
+MOST_WAITS = 40
+
+log = logging.getLogger("surefoot.canary")
+
+
+@dataclass(frozen=True)
+class Leak:
+    """`place` where it was found, `kind` of what, `planted` where it was put, `form` how it was written."""
+
+    place: str
+    kind: str
+    planted: str
+    form: str
+
+
+@dataclass(frozen=True)
+class Flown:
+    """One run: how it ended, and how many of its steps were entered."""
+
+    run: str
+    status: str
+    steps: int
+    error: str
+
+
+@dataclass
+class Report:
+    workflow: str
+    steps: int
+    runs: list[Flown] = field(default_factory=list)
+    planted: Counter[str] = field(default_factory=Counter)
+    looked: dict[str, int] = field(default_factory=dict)
+    """Place -> characters."""
+    leaks: list[Leak] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "workflow": self.workflow,
+            "ok": not self.leaks,
+            "runs": [vars(run) for run in self.runs],
+            "planted": dict(self.planted),
+            "looked": self.looked,
+            "leaks": [vars(leak) for leak in self.leaks],
+        }
+
+
+class Canary:
+    """`example` is an input as JSON, or None: then one is made from the input's type."""
+
+    def __init__(
+        self,
+        workflow: Definition,
+        folder: Path,
+        *,
+        example: Any = None,
+        real_tools: bool = False,
+        seed: int = 0,
+    ) -> None:
+        self.workflow = workflow
+        self.url = f"sqlite:///{folder / 'state.db'}"
+        self.garden = Garden(random.Random(seed or time.time_ns()))
+        self.report = Report(workflow.name, len(workflow.plan.steps))
+        self._folder = folder
+        self._example = example
+        self._real_tools = real_tools
+        self._secrets: list[str] = []
+        self._heard = Listener()
+        self._lines = _Lines()
+
+    # ── planting ──
+
+    @contextmanager
+    def planted(self) -> Iterator[None]:
+        """While it lasts, the environment holds planted secrets, and every log line and span is heard."""
+        names = [*self.workflow.secrets, *PROVIDER_KEYS]
+        before = {name: os.environ.get(name) for name in [*names, "SUREFOOT_STORE", "SUREFOOT_MASTER_KEY"]}
+        root = logging.getLogger()
+        handlers, level = list(root.handlers), root.level
+        try:
+            os.environ.pop("SUREFOOT_MASTER_KEY", None)  # the store's own key file, beside it
+            os.environ["SUREFOOT_STORE"] = self.url
+            for name in dict.fromkeys(names):
+                secret = self.garden.secret(f"the variable {name}")
+                self._secrets.append(secret)
+                os.environ[name] = secret
+            know_environment()
+            logs.install()
+            root.handlers[:] = [self._lines]
+            root.setLevel(logging.DEBUG)
+            with spans.listening(self._heard):
+                yield
+        finally:
+            root.handlers[:] = handlers
+            root.setLevel(level)
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
+            know_environment()
+
+    def _input(self, turn: int) -> Any:
+        shape = self.workflow.plan.input
+        if self._example is None:
+            text = Maker(self.garden, turn).made(shape.json_schema, "the input", shape.load)
+        else:
+            text = self._replanted(json.dumps(self._example))
+        value = shape.load(text)
+        self.note_private(shape, value, "the input")
+        return value
+
+    def _replanted(self, text: str) -> str:
+        """The example, with what is private in it replaced and its sentences made longer, where its type
+        takes that."""
+        shape = self.workflow.plan.input
+        found = Found()
+        shape.dump(shape.load(text), found)
+        sentences = [one for one in _texts(json.loads(text)) if " " in one and one not in found.values]
+        for value, kind in found.values.items():
+            made = KINDS[kind](self.garden) if kind in KINDS else f"{self.garden.word()} {self.garden.word()}"
+            text = _taken(shape.load, text, value, made)
+        for sentence in sentences:
+            text = _taken(shape.load, text, sentence, f"{sentence} {self.garden.text('the input')}")
+        return text
+
+    def note_private(self, shape: Any, value: Any, where: str) -> None:
+        found = Found()
+        shape.dump(value, found)
+        for text, kind in found.values.items():
+            self.garden.private(kind, where, text)
+
+    # ── flying ──
+
+    async def fly(self) -> list[Result]:
+        """Every run to its end; gives their results, which are for who started them."""
+        results = []
+        for turn in range(ROUNDS):
+            clock = _Hasty()
+            runtime = Runtime(
+                self.workflow,
+                self.url,
+                models=[_Talker(self.garden, turn)] if self.workflow.models else [],
+                resources=None if self._real_tools else [],
+                clock=clock,
+                trace_content=True,
+            )
+            async with runtime:
+                if not self._real_tools:
+                    runtime.deployment.invoker = _Pretender(self, turn, fails=turn == ROUNDS - 1)
+                started = await runtime.start(self._input(turn), key=f"canary {turn} {self.garden.word()}")
+                result = await self._to_its_end(runtime, started.id, clock)
+                state = await runtime.state(started.id)
+                entered = sum(step.status != "idle" for step in state.steps.values())
+            why = "" if result.error is None else result.error.code
+            self.report.runs.append(Flown(started.id, result.status, entered, why))
+            results.append(result)
+        return results
+
+    async def _to_its_end(self, runtime: Runtime, run: str, clock: _Hasty) -> Result:
+        for _ in range(MOST_WAITS):
+            try:
+                result = await asyncio.wait_for(runtime.result(run), PATIENCE)
+            except TimeoutError:
+                row = await runtime.store.run(run)
+                if row is not None and row.due is not None:
+                    clock.skip_to(row.due)
+                    runtime._look()
+                continue
+            if result.status in ENDED:
+                return result
+            for item in await runtime.store.items():
+                self.look("inbox rows", json.dumps(item.view))
+            for waiting in result.waiting_for:
+                said = self.garden.text("a person's words")
+                choice = Approve if waiting.kind == "approval" else Deny
+                try:
+                    await runtime.decide(waiting.item, choice(by="canary", reason=said))
+                except SurefootError as error:
+                    log.debug("not decided: %s", error)
+        await runtime.cancel(run, by="canary", reason=self.garden.text("a person's words"))
+        return await asyncio.wait_for(runtime.result(run), 30)
+
+    # ── looking ──
+
+    def look(self, place: str, text: str, *, secrets_only: bool = False) -> None:
+        """Searches a text. Where the one who started the run reads it, private values are in their place."""
+        self.report.looked[place] = self.report.looked.get(place, 0) + len(text)
+        for leak in self._search(place, text, secrets_only=secrets_only):
+            if leak not in self.report.leaks:
+                self.report.leaks.append(leak)
+
+    def look_at_all(self) -> None:
+        """What was heard meanwhile, and every file of the store, but for the keys."""
+        self.look("log lines", "\n".join(self._lines.texts))
+        self.look("spans", "\n".join(self._heard.heard))
+        for path in sorted(self._folder.rglob("*")):
+            self.look("names of files", path.name)
+            if path.is_file() and not path.name.startswith("keys."):
+                kind = "-wal" if path.name.endswith("-wal") else path.suffix or path.name
+                self.look(f"files of the store ({kind})", path.read_bytes().decode("latin-1"))
+        self.report.planted = Counter(plant.kind for plant in self.garden.plants)
+
+    def _search(self, place: str, text: str, *, secrets_only: bool) -> Iterator[Leak]:
+        plants = [plant for plant in self.garden.plants if not secrets_only or plant.kind == "secret"]
+        forms = {shown: (plant, form) for plant in plants for form, shown in disguises(plant.value)}
+        if not forms:
+            return
+        search = AhoCorasick(list(forms), matchkind=MatchKind.Standard)
+        shown = list(forms)
+        for how, one in (("", text), (", over lines", re.sub(r"\s+|\\+[nrt]", "", text))):
+            for n in {match[0] for match in search.find_matches_as_indexes(one, overlapping=True)}:
+                plant, form = forms[shown[n]]
+                if not how or shown[n] not in text:
+                    yield Leak(place, plant.kind, plant.where, form + how)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case dict():
+            for item in value.values():
+                yield from _texts(item)
+        case list():
+            for item in value:
+                yield from _texts(item)
+        case _:
+            return
+
+
+def _taken(load: Any, text: str, before: str, after: str) -> str:
+    changed = text.replace(json.dumps(before)[1:-1], json.dumps(after)[1:-1])
+    try:
+        load(changed)
+    except ValueError:
+        return text
+    return changed
+
+
+# ── what talks ───────────────────────────────────────────────────────────────────────────────────
+
+
+class _Lines(logging.Handler):
+    """Writes down all that a record holds."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(f"{self.format(record)} {vars(record)!r}")
+
+
+class _Hasty(SystemClock):
+    """The real clock, until somebody sets it forward over a long sleep."""
+
+    by_hand = True  # its jumps say nothing of whether this process lives
+
+    def __init__(self) -> None:
+        self._ahead = 0
+
+    def now(self) -> int:
+        return super().now() + self._ahead
+
+    def skip_to(self, at: int) -> None:
+        self._ahead += max(0, at - self.now())
+
+
+def _talk(about: str, said: str) -> None:
+    """What a careless library does."""
+    log.debug("%s: %s", about, said, extra={"said": {"about": about, "whole": said}})
+    print(f"{about}: {said}")  # noqa: T201
+    try:
+        raise ValueError(said)
+    except ValueError:
+        log.warning("%s went wrong", about, exc_info=True)
+
+
+class _Talker:
+    """A model that uses each tool that it is offered once, and then answers what is asked for."""
+
+    name = "canary:model"
+
+    def __init__(self, garden: Garden, turn: int) -> None:
+        self._garden = garden
+        self._turn = turn
+
+    def bound(self, request: ModelRequest) -> Bound:
+        return Bound(1, 1, 0)
+
+    def price(self, usage: Tokens) -> int:
+        return 0
+
+    async def close(self) -> None:
+        pass
+
+    async def request(self, request: ModelRequest) -> ModelAnswer:
+        where = f"the model's answer in {request.step}"
+        _talk(f"a request of {request.step}", "\n".join(message.text for message in request.messages))
+        usage, maker = Tokens(1, 1), Maker(self._garden, self._turn)
+        if request.tools and not request.turn:
+            calls = tuple(
+                ProposedCall(f"canary-{n}", tool.name, maker.unchecked(tool.input_schema, where, 1))
+                for n, tool in enumerate(request.tools)
+            )
+            return ModelAnswer(self._garden.text(where), calls, "tool_calls", usage, "canary-1")
+        refused = sum("your_answer_was_refused" in message.text for message in request.messages)
+        if request.output_schema is None:
+            return ModelAnswer(self._garden.text(where), (), "stop", usage, "canary-1")
+        text = maker.unchecked(request.output_schema, where, refused)
+        return ModelAnswer(text, (), "stop", usage, "canary-1")
+
+
+class _Pretender(Invoker):
+    """In place of the tools: answers with data of their types, or fails loudly."""
+
+    def __init__(self, canary: Canary, turn: int, *, fails: bool) -> None:
+        super().__init__()
+        self._canary = canary
+        self._turn = turn
+        self._fails = fails
+
+    async def invoke(
+        self, tool: Tool[..., Any], call: Call, arguments: Mapping[str, Any], seconds: float
+    ) -> Any:
+        garden, where = self._canary.garden, f"what {tool.name} answers"
+        _talk(f"{tool.name} is given", repr(dict(arguments)))
+        if self._fails:
+            secrets = " ".join(os.environ.get(name, "") for name in self._canary.workflow.secrets)
+            raise RuntimeError(f"401 for {secrets} of {garden.text(where)}")
+        maker = Maker(garden, self._turn)
+        text = maker.made(tool.output.json_schema or {}, where, tool.output.load)
+        _talk(where, text)
+        value = tool.output.load(text)
+        self._canary.note_private(tool.output, value, where)
+        return value
