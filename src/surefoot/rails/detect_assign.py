@@ -69,6 +69,8 @@ def value_after(text: str, start: int, end: int) -> Value | None:
     how = found["how"] or found["verb"] or "flag"
     if how == "flag" and not name.startswith("-") and found["quote"] is None:
         return None
+    if how == "," and "\n" in found["gap"]:
+        return None  # the next thing in a list
     at = found.end()
     if (quote := found["quote"]) is not None:
         stop = text.find(quote, at, at + _LONGEST)
@@ -164,7 +166,7 @@ _DUMMY = re.compile(
     """,
     re.X | re.I | re.S,
 )
-_WORDY = re.compile(r"[A-Za-z]{2,}\d?(?:[_\-./: ,'!?()]{1,3}[A-Za-z]{1,}\d?)*[.!?:]?")
+_WORDY = re.compile(r"[^\W\d_]{2,}\d?(?:[_\-./: ,'!?()]{1,3}[A-Za-z]{1,}\d?)*[.!?:]?")
 _SENTENCE = re.compile(
     r"[A-Za-z'’,;:.!?()\-]+(?: [A-Za-z'’,;:.!?()\-]+){2,}|[A-Z][a-z]+ [a-z]+(?: [a-z]+)*[.!?:]?"
 )

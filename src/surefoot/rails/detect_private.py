@@ -157,7 +157,9 @@ def _is_card(text: str, start: int, end: int, said: str, mark: str = "") -> bool
 def _in_a_row(text: str, start: int, end: int, mark: str) -> bool:
     """Groups of four go on before or behind."""
     around = text[max(0, start - 5) : start], text[end : end + 5]
-    return any(len(part) == 5 and mark in (part[0], part[-1]) and part.strip(mark).isdigit() for part in around)
+    return any(
+        len(part) == 5 and mark in (part[0], part[-1]) and part.strip(mark).isdigit() for part in around
+    )
 
 
 def _glued(text: str, start: int, end: int) -> bool:
@@ -189,29 +191,34 @@ def iban(text: str, start: int, end: int) -> Found:
     before = text[start - 1 : start]
     if before and (before.isalnum() or before == "_") and not _is_escape(text, start):
         return None
+    if before == "-":
+        return None
     length = checks.IBAN_LENGTHS.get(text[start : start + 2].upper())
     if length is None:
         return None
-    at = start
-    parts: list[str] = []
-    gap = 0
-    while len(parts) < length and at < len(text):
-        sign = text[at]
-        if sign.isascii() and sign.isalnum():
-            parts.append(sign)
-            gap = 0
-        elif sign in " -\u00a0" and not gap:
-            gap = 1
-        else:
-            break
-        at += 1
-    after = text[at : at + 1]
-    if len(parts) < length or (after.isalnum() and after.isascii()) or after == "_":
-        return None
-    said = "".join(parts)
-    if not (said.isupper() or said.islower()) or not checks.iban(said):
-        return None
-    return start, at, "iban"
+    for groups in _IBAN_GROUPS:
+        found = groups.match(text, start)
+        if found is None:
+            continue
+        said = found[0].translate(_SEPARATORS)
+        stop = start + length + (len(found[0]) - len(said) and (length - 1) // 4)
+        said = text[start:stop].translate(_SEPARATORS)
+        after = text[stop : stop + 1]
+        if len(said) != length or (after.isalnum() and after.isascii()) or after == "_":
+            continue
+        if said.islower() and not _has_word(text, start, _IBAN_WORD):
+            continue  # as a piece of something hexadecimal would look
+        if (said.isupper() or said.islower()) and checks.iban(said):
+            return start, stop, "iban"
+    return None
+
+
+_IBAN_WORD = re.compile(r"iban|account|konto|compte|cuenta", re.I)
+_IBAN_GROUPS = (
+    re.compile(r"[A-Za-z]{2}\d{2}[A-Za-z0-9]{11,30}"),
+    re.compile(r"[A-Za-z]{2}\d{2}(?: [A-Za-z0-9]{4}){2,7}(?: [A-Za-z0-9]{1,3}(?![A-Za-z0-9]))?"),
+    re.compile(r"[A-Za-z]{2}\d{2}(?:-[A-Za-z0-9]{4}){2,7}(?:-[A-Za-z0-9]{1,3}(?![A-Za-z0-9]))?"),
+)
 
 
 _SSN = re.compile(r"(\d{3})([\- .])(\d{2})\2(\d{4})")
