@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import click
 
@@ -25,7 +24,7 @@ from .failures import DONE, FAILED
 from .formats import Duration, count, iso
 from .opening import Opened, go, open_store
 from .options import Given, command
-from .output import clean
+from .output import Output, clean
 
 PAGE = 200
 
@@ -147,33 +146,33 @@ def export(given: Given, runs: tuple[str, ...], since: int | None, target: str) 
         )
     now = SystemClock().now()
 
-    async def write(out: TextIO) -> Writer:
+    async def write(put: Callable[[str], object]) -> Writer:
         async with open_store(given.settings) as opened:
             writer = Writer(opened.keyring)
-            out.write(writer.head(iso(now) or "") + "\n")
+            put(writer.head(iso(now) or ""))
             chosen = _chosen(opened, runs) if runs else _made_since(opened, now, since)
             async for row in chosen:
                 for line in writer.run(row, await opened.store.events(row.id, 0, row.seq)):
-                    out.write(line + "\n")
-            out.write(writer.end() + "\n")
+                    put(line)
+            put(writer.end())
             return writer
 
-    with _opened(target) as out:
-        writer = go(write(out))
+    with _opened(target, given.output) as put:
+        writer = go(write(put))
     given.output.say(f"{count(writer.runs, 'run')}, {count(writer.events, 'event')} written to {target}")
 
 
 @contextmanager
-def _opened(target: str) -> Iterator[TextIO]:
+def _opened(target: str, output: Output) -> Iterator[Callable[[str], object]]:
     """Complete or not at all: a former export is not replaced by half of a new one."""
     if target == "-":
-        yield sys.stdout
+        yield output.line
         return
     path = Path(target)
     draft = path.with_name(path.name + ".tmp")
     try:
         with draft.open("w", encoding="utf-8", newline="\n") as out:
-            yield out
+            yield lambda line: out.write(line + "\n")
         os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)

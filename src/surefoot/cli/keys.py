@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 
 import click
@@ -89,9 +90,9 @@ def rotate(given: Given) -> int:
     free = [one.key for one in found if one.is_held and not one.is_current and not one.runs]
     output = given.output
     if output.json:
-        output.document(asdict(done) | {"refused": list(done.refused), "retirable": free})
+        output.keys(json.dumps(asdict(done) | {"refused": list(done.refused), "retirable": free}))
     elif done.variable is not None:
-        output.answer(f"{VARIABLE}={done.variable}")
+        output.keys(f"{VARIABLE}={done.variable}")
     if done.variable is not None:
         again = ours("keys", "rotate", *store_words(settings))
         output.say(f"Nothing has changed yet. Start every process with this {VARIABLE}, then give again")
@@ -123,10 +124,10 @@ def retire(given: Given, key: str) -> None:
 
     variable = go(work())
     if given.output.json:
-        given.output.document({"retired": key, "variable": variable})
+        given.output.keys(json.dumps({"retired": key, "variable": variable}))
         return
     if variable is not None:
-        given.output.answer(f"{VARIABLE}={variable}")
+        given.output.keys(f"{VARIABLE}={variable}")
         given.output.say(
             f"{key} is retired: nothing is written under it any more. Use this value from now on."
         )

@@ -75,6 +75,15 @@ class Output:
         self.answered = True
         self._write_answer(text if _writes_unicode(self._stdout) else json.dumps(json.loads(text)))
 
+    def keys(self, text: str) -> None:
+        """An answer that holds master keys, which stdout otherwise never shows."""
+        self.answered = True
+        if isinstance(self._stdout, Scrubbed):
+            self._stdout.write_key(text + "\n")
+            self._stdout.flush()
+        else:
+            self._write_answer(text)
+
     def answer(self, text: str, style: Style = "") -> None:
         self._write_answer(self._styled(text, style, self._stdout))
 
