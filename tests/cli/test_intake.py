@@ -45,6 +45,19 @@ def test_a_paused_intake_queues_runs_until_it_is_resumed(shop: Shell) -> None:
     assert shop.here("work", "spending:spending", "--json", "--quiet").json["succeeded"] == 1
 
 
+def test_a_command_that_waits_for_a_run_that_nobody_may_begin_says_so(shop: Shell) -> None:
+    shop.here("intake", "pause", "spending:spending")
+    command = ["run", "spending:spending", "--input", "order.json", "--quiet"]
+    shop.write("order.json", {"number": 7})
+    process = shop.start(*command)
+    assert process.stderr is not None
+    line = process.stderr.readline()
+    assert "waits, for the intake of spending is paused" in line
+    shop.here("intake", "resume", "spending:spending")
+    out, _ = process.communicate(timeout=60)
+    assert (process.returncode, "x" * 200 in out) == (0, True)
+
+
 def test_an_intake_that_refuses_turns_runs_away_by_an_error_with_a_code(shop: Shell) -> None:
     assert shop.here("intake", "pause", "--workflow", "spending", "--refuse").code == 0
     said = run(shop, 1)

@@ -19,7 +19,7 @@ from ..orchestrator.runtime import Runtime, Started
 from ..orchestrator.trace import trace_of
 from ..settings import Settings
 from .failures import DONE, scrub
-from .formats import work_words
+from .formats import ours, store_words, work_words
 from .opening import go, open_runtime, warn_of_unknown
 from .options import Given, command, deployment_options, target_argument
 from .output import Output, clean
@@ -165,13 +165,21 @@ class Visit:
     async def _say_who_drives(self, runtime: Runtime, started: Started, place: Place) -> None:
         if started.created:
             place.say([(f"{started.id} started", "")])
-            return
         row = await runtime.store.run(started.id)
-        if row is None or row.status in ("succeeded", "failed", "cancelled"):
+        if row is not None and row.epoch == 0 and row.owner is None:
+            await self._say_why_it_waits(runtime, started.id)
+        if started.created or row is None or row.status in ("succeeded", "failed", "cancelled"):
             return
         place.say([(f"{started.id} exists with this key, and is {row.status}", "")])
         if row.owner is not None and row.owner != runtime.store.worker:
             place.say([("another process drives it; this one takes over should that one die", "dim")])
+
+    async def _say_why_it_waits(self, runtime: Runtime, run: str) -> None:
+        """A command that waits for a run that nobody may begin would look as if it hung."""
+        view = await runtime.intake.view()
+        if not view.is_open:
+            show = ours("intake", "show", *store_words(self._settings))
+            self._output.warn(f"{run} waits, for the intake of {view.workflow} is {view.state}: see {show}")
 
     def _answer(self, result: Result) -> None:
         document = result_json(self._workflow, result)
