@@ -43,6 +43,8 @@ class Settings:
     said who belongs to a group, so anyone may decide. `sources` is by name of the setting."""
 
     workflow: str | None
+    scenarios: str
+    world: str | None
     store: str
     grants: tuple[str, ...] | None
     models: tuple[str, ...] | None
@@ -261,6 +263,8 @@ def _shown(value: Any) -> Any:
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("workflow", (), _text, None, "module:object, the workflow that commands use when none is given"),
+    Setting("scenarios", (), _text, "scenarios", "the folder of the workflow's scenarios"),
+    Setting("world", (), _text, None, "module:function that makes the world of a scenario"),
     Setting(
         "store", ("SUREFOOT_STORE",), _text, DEFAULT_STORE, "the URL of the store, such as sqlite:///x.db"
     ),

@@ -11,13 +11,13 @@ import pytest
 import yaml
 
 from surefoot import Run, Tool, Workflow, step
-from surefoot.core.model import FREE
 from surefoot.evals import baseline
-from surefoot.evals.record import record, scripted
+from surefoot.evals.record import record
 from surefoot.evals.replay import replay
 from surefoot.evals.results import SuiteResult
 from surefoot.evals.suite import Suite, load
 from surefoot.evals.trial import Stage
+from surefoot.testing import ScriptedModel
 
 from .test_trial import STAGE, Ticket, flow, look, pay, world
 
@@ -46,7 +46,7 @@ LARGE: dict[str, Any] = {
 
 
 def stage_of(workflow: Workflow = flow) -> Stage:
-    return replace(STAGE, workflow=workflow, models=[("scripted:x", FREE)])
+    return replace(STAGE, workflow=workflow, models=[ScriptedModel({}, name="scripted:x")])
 
 
 def changed_flow(**more: Any) -> Workflow:
@@ -72,7 +72,7 @@ async def accepted(folder: Path, *scenarios: dict[str, Any]) -> Suite:
     suite = written(folder, *scenarios)
     lines = []
     for scenario in suite.scenarios:
-        recording, trial = await record(stage_of(), scenario, scripted(stage_of(), scenario))
+        recording, trial = await record(stage_of(), scenario)
         assert trial.outcome == "pass", trial
         suite.recording_of(scenario.id).write_text(recording.to_text())
         lines.append(baseline.line_of(scenario, trial, reason="first", before=None))

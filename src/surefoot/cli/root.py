@@ -19,6 +19,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Run": {
         "run": "Run a workflow for one input, or go on with that run.",
         "work": "Drive every run that is due, then exit.",
+        "eval": "Run the scenarios and compare them with what was accepted.",
         "demo": "Watch twelve real tickets worked through by a real model.",
     },
     "Look": {

@@ -33,13 +33,7 @@ def load_target(target: str | None, settings: Settings) -> Definition:
             why="no target was given, and [tool.surefoot] of the folder's pyproject.toml names none",
             remedy=f'{_HOW} Or write workflow = "module:object" there.',
         )
-    module_name, colon, path = named.partition(":")
-    if not colon or not module_name or not path:
-        raise TargetError(
-            f"{named!r} is no target", why="it is not of the form module:object", remedy=_HOW + _meant(named)
-        )
-    module = _import(module_name, named)
-    found = _attribute(module, path, named)
+    module, found = _module_and_object(named)
     if not isinstance(found, Definition):
         kind = type(found).__name__
         raise TargetError(
@@ -48,6 +42,21 @@ def load_target(target: str | None, settings: Settings) -> Definition:
             remedy=_others(module) or "Name a Workflow(...).",
         )
     return found
+
+
+def load_object(named: str) -> Any:
+    """Whatever `module:object` names. Raises TargetError."""
+    return _module_and_object(named)[1]
+
+
+def _module_and_object(named: str) -> tuple[ModuleType, Any]:
+    module_name, colon, path = named.partition(":")
+    if not colon or not module_name or not path:
+        raise TargetError(
+            f"{named!r} is no target", why="it is not of the form module:object", remedy=_HOW + _meant(named)
+        )
+    module = _import(module_name, named)
+    return module, _attribute(module, path, named)
 
 
 def _import(name: str, target: str) -> ModuleType:

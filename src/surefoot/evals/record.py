@@ -7,7 +7,7 @@ answer is pinned to the whole request that it answered. Refused in CI: what a bu
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 from ..core.jsons import loads
@@ -37,33 +37,35 @@ def must_not_be_ci(environment: Mapping[str, str] = os.environ) -> None:
             )
 
 
-def scripted(stage: Stage, scenario: Scenario) -> list[Model]:
-    """The written turns behind the name and price of each model that the workflow lists."""
+def script_of(scenario: Scenario) -> Model | None:
+    """Its written turns; None where it has none, and a model is to be asked."""
+    if not scenario.turns and scenario.origin != "written":
+        return None
     turns: dict[str, list[ScriptTurn]] = {
         step: [SayTurn(one.say) if isinstance(one, Say) else UseTools(list(one.use)) for one in said]
         for step, said in scenario.turns.items()
     }
-    models: list[Model] = [_Named(ScriptedModel(turns, price=price), name) for name, price in stage.models]
-    return models
+    return ScriptedModel(turns)
 
 
 async def record(
-    stage: Stage, scenario: Scenario, models: Sequence[Model], before: Recording | None = None
+    stage: Stage, scenario: Scenario, before: Recording | None = None
 ) -> tuple[Recording, Trial]:
-    """Plays the scenario once with these models. Raises Broken. What was answered is kept whether or not the
-    checks pass: whoever records looks at the trial."""
+    """Plays the scenario once, with its written turns or else with the stage's models. Raises Broken. What
+    was answered is kept whether or not the checks pass: whoever records looks at the trial."""
     heard: list[Turn] = []
-    recording_models = [RecordingModel(model, heard.append) for model in models]
+    script = script_of(scenario)
+    models = [RecordingModel(model, heard.append, script) for model in stage.models]
     tools = None if stage.world is not None or before is None else before.tools
-    played = await play(stage, scenario, recording_models, tools=tools)
+    played = await play(stage, scenario, models, tools=tools)
     trial = scored(scenario, played, None, took=0.0)
     versions = {turn.answer.version for turn in heard if turn.answer is not None} - {""}
     recording = Recording(
         scenario=scenario.id,
-        origin=scenario.origin if scenario.turns or scenario.origin == "production" else "recorded",
+        origin=scenario.origin,
         turns=heard,
         model=", ".join(dict.fromkeys(turn.request["model"] for turn in heard)),
-        version="" if scenario.turns else ", ".join(sorted(versions)),
+        version="" if script is not None else ", ".join(sorted(versions)),
         tools=tool_turns(played) if stage.world is None else (),
         accepted=() if before is None else before.accepted,
     )
@@ -80,15 +82,3 @@ def tool_turns(played: Played) -> list[ToolTurn]:
         elif call.error is not None:
             found.append(replace(turn, error=call.error))
     return found
-
-
-class _Named(RecordingModel):
-    """A scripted model under another model's name."""
-
-    def __init__(self, model: Model, name: str) -> None:
-        super().__init__(model, lambda _: None)
-        self._name = name
-
-    @property
-    def name(self) -> str:
-        return self._name

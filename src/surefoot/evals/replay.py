@@ -93,8 +93,8 @@ async def try_once(
 
 
 def recorded_models(stage: Stage, cassette: Cassette) -> list[Model]:
-    """One for each model that the workflow lists, by its name and at its price, all from one cassette."""
-    return [RecordedModel(name, cassette, price) for name, price in stage.models]
+    """One for each model that the workflow lists, all from one cassette."""
+    return [RecordedModel(model, cassette) for model in stage.models]
 
 
 def scored(scenario: Scenario, played: Played, cassette: Cassette | None, *, took: float) -> Trial:
@@ -104,7 +104,7 @@ def scored(scenario: Scenario, played: Played, cassette: Cassette | None, *, too
     except Exception as error:  # noqa: BLE001  a bug in a check says nothing about the workflow
         problem = f"a check broke: {type(error).__name__}: {error}"
     misses = tuple(cassette.misses) if cassette is not None else ()
-    left = cassette.left_over if cassette is not None else []
+    left = cassette.left_over if cassette is not None and not misses else []
     only_data = all(miss.drift in ("input", "tool_result") for miss in misses)
     outcome: str = "pass"
     if problem:

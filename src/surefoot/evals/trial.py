@@ -21,7 +21,7 @@ from pydantic_core import to_jsonable_python
 from ..core.clock import MICROS
 from ..core.events import Entry
 from ..core.fold import RunState
-from ..core.model import Model, Price
+from ..core.model import Model
 from ..core.rule import Approve, Decision, Deny, Edit, Settle
 from ..core.workflow import Definition
 from ..errors import CallRefused, InboxError, InputError, InvalidInput, StoreUnavailable, SurefootError
@@ -54,8 +54,8 @@ class Stage:
 
     workflow: Definition
     world: WorldFactory | None = None
-    models: Sequence[tuple[str, Price]] = ()
-    """Name and price of each model that the workflow lists: a replay costs what was accepted."""
+    models: Sequence[Model] = ()
+    """Those that the workflow lists, opened: a replay asks them for their prices, and nothing else."""
     grants: Sequence[str] | None = None
     people: Any = None
 
@@ -264,7 +264,8 @@ class _Theatre:
                 due = min(_own_dues(state), default=None)
             else:
                 row = await self._current.store.run(run)
-                due = None if row is None or row.owner is not None else row.due
+                parked = row is not None and row.owner is None and not row.summary.get("waiting_for")
+                due = row.due if row is not None and parked else None
         if due is not None:
             await self._clock.advance(max(due - self._clock.now(), 0) / MICROS)
 

@@ -17,15 +17,12 @@ from typing import Any, Literal
 from ..core.error_view import error_of, view_of
 from ..core.jsons import canonical
 from ..core.model import (
-    FREE,
     Bound,
     Model,
     ModelAnswer,
     ModelRequest,
-    Price,
     ProposedCall,
     Tokens,
-    most_tokens,
 )
 from ..errors import ModelError, ModelRefused
 
@@ -148,40 +145,11 @@ class Cassette:
         return Miss(step, asked, nearest.step, path, drift_at(path, asked), recorded, now)
 
 
-class RecordedModel:
-    """Answers from a cassette under the name of the model that was recorded."""
+class Stand:
+    """In front of a model: bears its name and asks its prices, and answers otherwise than by asking it."""
 
-    def __init__(self, name: str, cassette: Cassette, price: Price = FREE) -> None:
-        self.name = name
-        self._cassette = cassette
-        self._price = price
-
-    def bound(self, request: ModelRequest) -> Bound:
-        tokens = most_tokens(request)
-        return Bound(tokens, request.max_tokens, self._price.worst(tokens, request.max_tokens))
-
-    def price(self, usage: Tokens) -> int:
-        return self._price.of(usage)
-
-    async def request(self, request: ModelRequest) -> ModelAnswer:
-        turn = self._cassette.take(self.name, request)
-        if turn.answer is not None:
-            return turn.answer
-        error = error_of(turn.error or {})
-        if isinstance(error, ModelError):
-            error.charged = turn.charged
-        raise error
-
-    async def close(self) -> None:
-        pass
-
-
-class RecordingModel:
-    """Passes requests on to a model and tells `heard` of each turn: what `surefoot eval --record` uses."""
-
-    def __init__(self, model: Model, heard: Callable[[Turn], None]) -> None:
+    def __init__(self, model: Model) -> None:
         self._model = model
-        self._heard = heard
 
     @property
     def name(self) -> str:
@@ -193,18 +161,45 @@ class RecordingModel:
     def price(self, usage: Tokens) -> int:
         return self._model.price(usage)
 
+    async def close(self) -> None:
+        await self._model.close()
+
+
+class RecordedModel(Stand):
+    """Answers from a cassette; the model that it stands for is never asked."""
+
+    def __init__(self, model: Model, cassette: Cassette) -> None:
+        super().__init__(model)
+        self._cassette = cassette
+
+    async def request(self, request: ModelRequest) -> ModelAnswer:
+        turn = self._cassette.take(self.name, request)
+        if turn.answer is not None:
+            return turn.answer
+        error = error_of(turn.error or {})
+        if isinstance(error, ModelError):
+            error.charged = turn.charged
+        raise error
+
+
+class RecordingModel(Stand):
+    """Asks `source` (the model itself, unless another one is to speak for it) and tells `heard` of each turn.
+    Used by `surefoot eval --record` alone."""
+
+    def __init__(self, model: Model, heard: Callable[[Turn], None], source: Model | None = None) -> None:
+        super().__init__(model)
+        self._heard = heard
+        self._source = source or model
+
     async def request(self, request: ModelRequest) -> ModelAnswer:
         asked = request_json(self.name, request)
         try:
-            answer = await self._model.request(request)
+            answer = await self._source.request(request)
         except ModelError as error:
             self._heard(Turn(request.step, asked, error=view_of(error), charged=error.charged))
             raise
         self._heard(Turn(request.step, asked, answer))
         return answer
-
-    async def close(self) -> None:
-        await self._model.close()
 
 
 # ── requests and their differences ───────────────────────────────────────────────────────────────

@@ -1,0 +1,196 @@
+"""`surefoot eval`: the scenarios of a workflow, run and judged; the gate of a pull request."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..core.model import Model
+from ..core.workflow import Definition
+from ..errors import UsageError
+from ..evals import baseline
+from ..evals.gate import Verdict
+from ..evals.record import must_not_be_ci, record
+from ..evals.replay import replay
+from ..evals.reports import to_json
+from ..evals.results import ScenarioResult, SuiteResult
+from ..evals.scenario import json_schema
+from ..evals.suite import Suite, load
+from ..evals.trial import Broken, Stage
+from ..models.providers import open_model
+from ..settings import Settings
+from .failures import DONE, FAILED, WRONG
+from .opening import go, model_settings, warn_of_unknown
+from .options import Given, command, deployment_options, target_argument
+from .output import Column, Output, Style, clean, one_line
+from .target import load_object, load_target
+
+EXIT: dict[Verdict, int] = {"green": DONE, "red": FAILED, "inconclusive": WRONG}
+
+
+@command("eval")
+@target_argument
+@click.option("--only", multiple=True, metavar="NAME", help="Only scenarios of this id or tag.")
+@click.option("--list", "listing", is_flag=True, help="List the scenarios and run none.")
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of a scenario's file, for editors.")
+@click.option("--record", "recording", is_flag=True, help="Record anew; refused in CI.")
+@deployment_options
+@click.option("--accept", is_flag=True, help="Make this run the baseline; needs --reason where one exists.")
+@click.option("--reason", default="", metavar="TEXT", help="Why, kept in the baseline.")
+def eval(  # noqa: A001  the name of the command, in a module that evaluates nothing else
+    given: Given,
+    target: str | None,
+    only: tuple[str, ...],
+    listing: bool,
+    schema: bool,
+    recording: bool,
+    accept: bool,
+    reason: str,
+) -> int:
+    """Run the scenarios and compare them with what was accepted.
+
+    Offline: model turns come from recordings, and tools act on each scenario's own world. Exit code 0 green,
+    1 red (a check failed, or an effect or a cost that nobody accepted), 2 inconclusive (a recording does not
+    know what was asked, or nobody accepted the scenario yet).
+
+    \b
+    Examples:
+      surefoot eval
+      surefoot eval --only refunds
+      surefoot eval --record --only refund-of-a-lamp
+      surefoot eval --accept --reason "refunds need no photo any more"
+    """
+    output, settings = given.output, given.settings
+    if schema:
+        output.document(json_schema())
+        return DONE
+    workflow = load_target(target, settings)
+    warn_of_unknown(given, settings)
+    suite = load(folder_of(settings), world_of(settings)).only(only)
+    if listing:
+        return _list(output, suite)
+    opened = models_of(workflow, settings)
+    stage = Stage(workflow, suite.world, opened, settings.grants, settings.people)
+    if recording:
+        must_not_be_ci()
+        return go(_record(output, stage, suite))
+    if accept and only:
+        raise UsageError(
+            "a part of the suite cannot become the baseline",
+            why="--only leaves scenarios out",
+            remedy="Run the whole suite with --accept.",
+        )
+    result = go(replay(stage, suite, whole=not only, heard=lambda one: _tell(output, one)))
+    if accept:
+        result = _accept(suite, result, reason)
+    _print(output, result)
+    return EXIT[result.verdict]
+
+
+# ── what a project has ───────────────────────────────────────────────────────────────────────────
+
+
+def folder_of(settings: Settings) -> Path:
+    return Path(settings.scenarios)
+
+
+def world_of(settings: Settings) -> Any:
+    return None if settings.world is None else load_object(settings.world)
+
+
+def models_of(workflow: Definition, settings: Settings) -> list[Model]:
+    """Opened, and not asked for anything yet."""
+    specs = settings.models or workflow.models
+    return [open_model(spec, model_settings(settings)) for spec in specs]
+
+
+# ── recording and accepting ──────────────────────────────────────────────────────────────────────
+
+
+async def _record(output: Output, stage: Stage, suite: Suite) -> int:
+    """Every scenario of the (part of the) suite, one after the other: a model is asked, and it costs."""
+    wrong = 0
+    for scenario in suite.scenarios:
+        path = suite.recording_of(scenario.id)
+        try:
+            recording, trial = await record(stage, scenario, suite.recordings.get(scenario.id))
+        except Broken as error:
+            wrong += 1
+            output.say(f"{scenario.id}: not recorded: {error}", "bad")
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(recording.to_text(), "utf-8")
+        wrong += trial.outcome != "pass"
+        said = "as expected" if trial.outcome == "pass" else "; ".join(map(str, trial.failures))
+        style: Style = "" if trial.outcome == "pass" else "bad"
+        output.say(f"{scenario.id}: {len(recording.turns)} turns recorded, {clean(said)}", style)
+    if output.json:
+        output.document({"recorded": len(suite.scenarios), "wrong": wrong})
+    return FAILED if wrong else DONE
+
+
+def _accept(suite: Suite, result: SuiteResult, reason: str) -> SuiteResult:
+    """Writes the baseline where every scenario passed its checks. Raises UsageError."""
+    lines = baseline.read(suite.baseline)
+    by_id = {scenario.id: scenario for scenario in suite.scenarios}
+    bad = [one.id for one in result.scenarios if any(trial.outcome != "pass" for trial in one.trials)]
+    if bad:
+        raise UsageError(
+            f"this run cannot become the baseline: {', '.join(bad[:5])} did not pass",
+            why=next(one.why for one in result.scenarios if one.id == bad[0]),
+            remedy="Mend what fails, or record what is not known, and accept then.",
+        )
+    found = [
+        baseline.line_of(by_id[one.id], one.trials[0], reason=reason, before=lines.get(one.id))
+        for one in result.scenarios
+    ]
+    gone = [name for name in lines if name not in by_id]
+    otherwise = [line.id for line in found if line.id in lines and line is not lines[line.id]]
+    if (gone or otherwise) and not reason.strip():
+        raise UsageError(
+            f"{len(gone)} scenarios are gone and {len(otherwise)} are not what was accepted",
+            why=", ".join([*gone, *otherwise][:8]),
+            remedy='Say why: --accept --reason "...". It is kept in the baseline.',
+        )
+    baseline.write(suite.baseline, found)
+    green = [replace(one, verdict="green", why="") for one in result.scenarios]
+    notes = [*result.notes, f"{suite.baseline} holds {len(found)} scenarios"]
+    return replace(result, verdict="green", reasons=[], scenarios=green, notes=notes)
+
+
+# ── telling ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _list(output: Output, suite: Suite) -> int:
+    if output.json:
+        for one in suite.scenarios:
+            shown = {"id": one.id, "about": one.about, "tags": list(one.tags), "must": one.must}
+            output.document(shown | {"origin": one.origin})
+        return DONE
+    columns = [Column("scenario"), Column("origin"), Column("tags"), Column("about", wide=True)]
+    rows = [[one.id, one.origin, ", ".join(one.tags), one_line(one.about)] for one in suite.scenarios]
+    output.table(columns, rows)
+    return DONE
+
+
+def _tell(output: Output, one: ScenarioResult) -> None:
+    if one.verdict != "green":
+        output.say(f"{one.verdict}: {one.id}: {clean(one.why)}", "bad" if one.verdict == "red" else "warn")
+
+
+def _print(output: Output, result: SuiteResult) -> None:
+    if output.json:
+        output.document(to_json(result))
+        return
+    counted: Counter[Verdict] = Counter(one.verdict for one in result.scenarios)
+    said = ", ".join(f"{counted[verdict]} {verdict}" for verdict in EXIT if counted[verdict])
+    for note in result.notes:
+        output.say(note)
+    for reason in result.reasons:
+        output.answer(f"  {clean(reason)}")
+    styles: dict[Verdict, Style] = {"green": "good", "red": "bad", "inconclusive": "warn"}
+    output.answer(f"{result.verdict.upper()}: {said} in {result.took:.1f} s", styles[result.verdict])
