@@ -1,5 +1,5 @@
-"""`surefoot canary`: plants secrets and private values in runs of a workflow, and looks for them wherever they
-must not be: files, rows, views, log lines, spans, and what every reading command prints."""
+"""`surefoot canary`: plants secrets and private values in runs of a workflow, and looks for them wherever
+they must not be: files, rows, views, log lines, spans, and what every reading command prints."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ from .target import load_target
 
 @command("canary")
 @target_argument
-@click.option(
-    "--input", "source", metavar="FILE|-", help="An example of an input; without one it is made up."
-)
+@click.option("--input", "source", metavar="FILE|-", help="An example of an input. [default: one is made up]")
 @click.option("--real-tools", is_flag=True, help="Call the real tools, whatever they do.")
 def canary(given: Given, target: str | None, source: str | None, real_tools: bool) -> int:
     """Plant secrets and private values in runs, and look for leaks.

@@ -30,7 +30,8 @@ from ahocorasick_rs import AhoCorasick, MatchKind
 
 from ..core.model import Bound, ModelAnswer, ModelRequest, ProposedCall, Tokens
 from ..core.private import Found
-from ..core.rule import Approve, Deny
+from ..core.rule import Approve, Decision, Deny, Settle
+from ..core.schema import Shape
 from ..core.tool import Call, Tool
 from ..core.workflow import Definition
 from ..errors import SurefootError
@@ -41,7 +42,7 @@ from .clock import SystemClock
 from .listening import Listener
 from .plants import KINDS, Garden, Maker, disguises
 from .redacting import know_environment
-from .results import Result
+from .results import Result, Waiting
 from .runtime import Runtime
 
 PROVIDER_KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY")
@@ -192,7 +193,7 @@ class Canary:
             runtime = Runtime(
                 self.workflow,
                 self.url,
-                models=[_Talker(self.garden, turn)] if self.workflow.models else [],
+                models=[_Talker(self, turn)] if self.workflow.models else [],
                 resources=None if self._real_tools else [],
                 clock=clock,
                 trace_content=True,
@@ -201,7 +202,7 @@ class Canary:
                 if not self._real_tools:
                     runtime.deployment.invoker = _Pretender(self, turn, fails=turn == ROUNDS - 1)
                 started = await runtime.start(self._input(turn), key=f"canary {turn} {self.garden.word()}")
-                result = await self._to_its_end(runtime, started.id, clock)
+                result = await self._to_its_end(runtime, started.id, clock, turn)
                 state = await runtime.state(started.id)
                 entered = sum(step.status != "idle" for step in state.steps.values())
             why = "" if result.error is None else result.error.code
@@ -209,7 +210,7 @@ class Canary:
             results.append(result)
         return results
 
-    async def _to_its_end(self, runtime: Runtime, run: str, clock: _Hasty) -> Result:
+    async def _to_its_end(self, runtime: Runtime, run: str, clock: _Hasty, turn: int) -> Result:
         for _ in range(MOST_WAITS):
             try:
                 result = await asyncio.wait_for(runtime.result(run), PATIENCE)
@@ -224,14 +225,28 @@ class Canary:
             for item in await runtime.store.items():
                 self.look("inbox rows", json.dumps(item.view))
             for waiting in result.waiting_for:
-                said = self.garden.text("a person's words")
-                choice = Approve if waiting.kind == "approval" else Deny
                 try:
-                    await runtime.decide(waiting.item, choice(by="canary", reason=said))
+                    await runtime.decide(waiting.item, self._decision(waiting, turn))
                 except SurefootError as error:
                     log.debug("not decided: %s", error)
+                    await runtime.decide(waiting.item, Deny(by="canary", reason=error.what))
         await runtime.cancel(run, by="canary", reason=self.garden.text("a person's words"))
         return await asyncio.wait_for(runtime.result(run), 30)
+
+    def _decision(self, waiting: Waiting, turn: int) -> Decision:
+        """Yes to every call; of a review the result that the step should have given."""
+        reason = self.garden.text("a person's words")
+        if waiting.kind == "approval":
+            return Approve(by="canary", reason=reason)
+        step = self.workflow.plan.steps.get(waiting.step or "")
+        tool = self.workflow.tools.get(waiting.tool or "") if waiting.kind == "unknown" else None
+        shape = tool.output if tool is not None else step.output if step is not None else None
+        if shape is None or "settle" not in waiting.choices:
+            return Deny(by="canary", reason=reason)
+        where = "a result that a person gives"
+        text = Maker(self.garden, turn).made(shape.json_schema, where, shape.load)
+        self.note_private(shape, shape.load(text), where)
+        return Settle(json.loads(text), by="canary", reason=reason)
 
     # ── looking ──
 
@@ -334,8 +349,9 @@ class _Talker:
 
     name = "canary:model"
 
-    def __init__(self, garden: Garden, turn: int) -> None:
-        self._garden = garden
+    def __init__(self, canary: Canary, turn: int) -> None:
+        self._canary = canary
+        self._garden = canary.garden
         self._turn = turn
 
     def bound(self, request: ModelRequest) -> Bound:
@@ -360,8 +376,23 @@ class _Talker:
         refused = sum("your_answer_was_refused" in message.text for message in request.messages)
         if request.output_schema is None:
             return ModelAnswer(self._garden.text(where), (), "stop", usage, "canary-1")
-        text = maker.unchecked(request.output_schema, where, refused)
+        if (shape := self._shape(request)) is not None and not refused:
+            text = maker.made(request.output_schema, where, shape.load)
+            self._canary.note_private(shape, shape.load(text), where)
+        else:
+            text = maker.unchecked(request.output_schema, where, refused)
         return ModelAnswer(text, (), "stop", usage, "canary-1")
+
+    def _shape(self, request: ModelRequest) -> Shape | None:
+        """The type that is asked for, where the step's module knows it by its name: it has rules that its
+        schema does not tell."""
+        step = self._canary.workflow.plan.steps.get(request.step)
+        known = getattr(step.step.function, "__globals__", {}) if step is not None else {}
+        found = known.get(request.output_name)
+        if not isinstance(found, type):
+            return None
+        shape = Shape(found, f"the model's answer in {request.step}")
+        return shape if shape.json_schema == request.output_schema else None
 
 
 class _Pretender(Invoker):

@@ -20,6 +20,7 @@ from urllib.parse import quote
 from pydantic import ValidationError
 
 from ..errors import UsageError
+from .matching import fitting
 
 ALPHABET = string.ascii_letters + string.digits
 
@@ -40,7 +41,7 @@ class Garden:
     """Makes plants, and remembers them."""
 
     def __init__(self, chance: random.Random) -> None:
-        self._chance = chance
+        self.chance = chance
         self.plants: list[Plant] = []
 
     def secret(self, where: str) -> str:
@@ -69,7 +70,7 @@ class Garden:
     # ── values ──
 
     def _letters(self, of: str, size: int) -> str:
-        return "".join(self._chance.choices(of, k=size))
+        return "".join(self.chance.choices(of, k=size))
 
     def digits(self, size: int) -> str:
         return self._letters(string.digits, size)
@@ -89,11 +90,11 @@ class Garden:
         return f"DE{check:02d}{body}"
 
     def ssn(self) -> str:
-        middle, last = self._chance.randint(1, 99), self._chance.randint(1, 9999)
-        return f"{self._chance.randint(100, 665)}-{middle:02d}-{last:04d}"
+        middle, last = self.chance.randint(1, 99), self.chance.randint(1, 9999)
+        return f"{self.chance.randint(100, 665)}-{middle:02d}-{last:04d}"
 
     def phone(self) -> str:
-        return f"+4930{self._chance.randint(2, 9)}{self.digits(7)}"
+        return f"+4930{self.chance.randint(2, 9)}{self.digits(7)}"
 
     def token(self) -> str:
         return "ghp_" + self._letters(ALPHABET, 36)
@@ -273,9 +274,7 @@ class _Data:
         match kind[0] if isinstance(kind, list) else kind:
             case "string":
                 return self._text(schema, tries)
-            case "integer":
-                return self._number(schema, 1) + (tries if "maximum" not in schema else 0)
-            case "number":
+            case "integer" | "number":
                 return self._number(schema, 1) + (tries if "maximum" not in schema else 0)
             case "boolean":
                 return (self._turn + tries) % 2 == 0
@@ -307,7 +306,11 @@ class _Data:
         most = schema.get("maxLength", 10_000)
         if (make := _FORMATS.get(schema.get("format", ""))) is not None and not tries:
             return make(self._garden)
-        if not tries and "pattern" not in schema:
+        if (pattern := schema.get("pattern")) is not None and tries < 3:
+            fits = fitting(pattern, self._garden.chance)
+            if fits is not None and len(fits) <= most:
+                return fits
+        if not tries and pattern is None:
             if most >= 400:
                 return self._garden.text(self._where)
             if most >= 48:
