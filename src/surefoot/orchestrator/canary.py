@@ -204,6 +204,7 @@ class Canary:
                 started = await runtime.start(self._input(turn), key=f"canary {turn} {self.garden.word()}")
                 result = await self._to_its_end(runtime, started.id, clock, turn)
                 state = await runtime.state(started.id)
+                await asyncio.sleep(2 * LATER)
                 entered = sum(step.status != "idle" for step in state.steps.values())
             why = "" if result.error is None else result.error.code
             self.report.runs.append(Flown(started.id, result.status, entered, why))
@@ -344,6 +345,15 @@ def _talk(about: str, said: str) -> None:
         log.warning("%s went wrong", about, exc_info=True)
 
 
+LATER = 0.05
+
+
+def _talk_later(about: str, said: str) -> None:
+    """Of what a tool or model answers, once the run knows it. Before that nobody can tell which of its words
+    are private: what is known by its looks only is found by its looks only."""
+    asyncio.get_running_loop().call_later(LATER, _talk, about, said)
+
+
 class _Talker:
     """A model that uses each tool that it is offered once, and then answers what is asked for."""
 
@@ -381,6 +391,7 @@ class _Talker:
             self._canary.note_private(shape, shape.load(text), where)
         else:
             text = maker.unchecked(request.output_schema, where, refused)
+        _talk_later(where, text)
         return ModelAnswer(text, (), "stop", usage, "canary-1")
 
     def _shape(self, request: ModelRequest) -> Shape | None:
@@ -414,7 +425,7 @@ class _Pretender(Invoker):
             raise RuntimeError(f"401 for {secrets} of {garden.text(where)}")
         maker = Maker(garden, self._turn)
         text = maker.made(tool.output.json_schema or {}, where, tool.output.load)
-        _talk(where, text)
+        _talk_later(where, text)
         value = tool.output.load(text)
         self._canary.note_private(tool.output, value, where)
         return value
