@@ -47,7 +47,7 @@ class Mailroom:
                 note(e.RunRetried(body.get("by", ""), body.get("reason", "")))
             case "reveal":
                 note(e.PrivateRevealed(body.get("by", ""), body.get("what", ""), body.get("reason", "")))
-            case "decision":
+            case "decision" if message.sealed is not None:  # else nobody who holds the keys has said it
                 item = state.items.get(body["item"])
                 if item is not None and item.status == "open":
                     self._decide(item, body)

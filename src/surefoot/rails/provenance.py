@@ -58,7 +58,7 @@ class Texts:
     """Texts of one standing, indexed so that looking a value up costs by the value's length."""
 
     def __init__(self, *, loose: bool = False) -> None:
-        """`loose`, for finding and not for trusting: also all that a number may mean, and COPIED characters."""
+        """`loose`, for finding and not for trusting: all that a number may mean, and COPIED characters."""
         self._runs: dict[tuple[str, ...], str] = {}
         """One, two, three or MANY words in a row -> the source that first had them."""
         self._names: dict[tuple[str, ...], str] = {}
@@ -81,9 +81,9 @@ class Texts:
         words = _words(text)
         if not words:
             return
+        runs = self._runs
         for length in (1, 2, 3, MANY):
-            for run in _in_a_row(words, length):
-                self._runs.setdefault(run, source)
+            runs.update({run: source for run in _in_a_row(words, length) if run not in runs})
         if len(words) <= 2 and len(text) >= LONG:
             self._names.setdefault(tuple(words), source)
         close = _close(text)
@@ -386,18 +386,17 @@ def _choices(path: str, value: Any) -> Iterator[tuple[str, Any]]:
             return
 
 
-_WORD = re.compile(r"\S+")
-_EDGES = re.compile(r"^\W+|\W+$")
+_WORD = re.compile(r"\w(?:\S*\w)?")
+"""What stands between spaces, without the punctuation around it."""
 
 
 def _words(text: str) -> list[str]:
     """Case, width of letters and punctuation around a word tell nothing of who wrote it. Invisible characters
     are left out: they are how text is hidden."""
-    found = []
-    for match in _WORD.finditer(_plain(text)):
-        word = _EDGES.sub("", match[0])
-        if word:
-            found.append(_number(word))
+    found = [
+        _number(word) if word[0].isdigit() and word[-1].isdigit() else word
+        for word in _WORD.findall(_plain(text))
+    ]
     if not found and (signs := "".join(text.split())):
         return [signs]  # such as "*" or "/": all that is said
     return found
@@ -442,6 +441,5 @@ def _close(text: str) -> str:
     return "".join(c for c in _plain(text) if c.isalnum())
 
 
-def _in_a_row(words: Sequence[str], length: int) -> Iterator[tuple[str, ...]]:
-    for start in range(len(words) - length + 1):
-        yield tuple(words[start : start + length])
+def _in_a_row(words: Sequence[str], length: int) -> Iterable[tuple[str, ...]]:
+    return zip(*(words[start:] for start in range(length)), strict=False)
