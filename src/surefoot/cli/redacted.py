@@ -46,8 +46,12 @@ class Redacted(_Wrapped):
         self._stream.flush()
 
     def finish(self) -> None:
-        self._stream.write(self._safe(self._redactor.flush))
-        self._stream.flush()
+        """Raises nothing: that stderr takes no more must not hide how the command itself ended."""
+        try:
+            self._stream.write(self._safe(self._redactor.flush))
+            self._stream.flush()
+        except (OSError, ValueError):  # ValueError: somebody closed it
+            return
 
     @property
     def buffer(self) -> Bytes:
