@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from surefoot.errors import StoreVersion
+from surefoot.errors import StoreUnavailable, StoreVersion
 from surefoot.state import schema
 from surefoot.state.audit import verify
 from surefoot.state.conformance import Rig
 from surefoot.state.conformance.rig import refused
+from surefoot.state.forgetting import clean
 from surefoot.state.opening import make_store
 from surefoot.state.sealing import Keyring
 from surefoot.state.store import RunFilter
@@ -77,6 +78,27 @@ async def test_a_newer_file_is_refused_untouched(tmp_path: Path) -> None:
     assert error.data["schema"] == 99
     assert "upgrade" in error.remedy.lower()
     assert schema.schema_version(path) == 99
+
+
+def test_keys_that_lay_in_clear_are_digests_after_an_upgrade(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    connection = sqlite3.connect(path)
+    connection.executescript((DATA / "0001.sql").read_text("utf-8"))
+    connection.execute("UPDATE runs SET key = 'kim@planted.example' WHERE row = 1")
+    connection.commit()
+    connection.close()
+    ring = Keyring.load(DATA / "0001.keys.json")
+    with pytest.raises(StoreUnavailable, match="cannot be upgraded"):
+        schema.upgrade(path)
+    assert b"kim@planted.example" in path.read_bytes(), "nothing was changed"
+    assert schema.upgrade(path, lambda: ring) == (1, schema.newest())
+    clean(path, 5)
+    for file in tmp_path.iterdir():
+        assert b"kim@planted.example" not in file.read_bytes(), file
+    connection = sqlite3.connect(path)
+    found = connection.execute("SELECT workflow, key FROM runs WHERE row = 1").fetchone()
+    connection.close()
+    assert found == ("desk", ring.key_digest("desk", "kim@planted.example"))
 
 
 def test_a_missing_file_has_no_schema(tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 import click
 
 from ..orchestrator.clock import SystemClock
+from ..state.forgetting import clean
 from ..state.opening import place_of, ring_of
+from ..state.schema import PATIENCE
 from ..state.schema import upgrade as upgrade_file
 from ..state.sealing import Keyring
 from .options import Given, command
@@ -32,6 +34,8 @@ def upgrade(given: Given) -> None:
         return ring_of(settings.store, SystemClock().now)
 
     before, after = upgrade_file(place, keys) if isinstance(place, Path) else (0, 0)
+    if isinstance(place, Path):
+        clean(place, PATIENCE)
     if given.output.json:
         given.output.document({"store": settings.shown("store"), "before": before, "after": after})
     elif not isinstance(place, Path):

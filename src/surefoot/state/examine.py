@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from .audit import Finding, check
 from .crosscheck import Crosscheck, Journal, check_definitions
 from .sealing import Keyring
-from .store import RunFilter, RunRow, Store
+from .store import DayRow, RunFilter, RunRow, Store
 
 PAGE = 200
 _ALL = 1_000_000
@@ -43,16 +43,18 @@ class Examiner:
         return self.found
 
     async def everything(self) -> Examined:
+        days = await self._store.days()
         before = None
         while page := await self._store.runs(RunFilter(before=before, limit=PAGE)):
             for row in page:
                 await self._look(row)
             before = page[-1].id
-        await self._beside()
+        await self._beside(days)
         return self.found
 
     async def _look(self, row: RunRow) -> None:
         store, found = self._store, self.found
+        workers = {worker.id for worker in await store.workers()}
         # A run that is being driven changes between two reads: look again until it has not.
         while True:
             events = await store.events(row.id)
@@ -68,7 +70,7 @@ class Examiner:
         found.findings += check(row, events, self._keyring)
         self._names.add(row.id)
         self._is_any_pruned |= row.pruned
-        workers = {worker.id for worker in await store.workers()}
+        workers |= {worker.id for worker in await store.workers()}
         crosscheck = Crosscheck(self._keyring, self._now())
         journal = crosscheck.run(row, events, items, mail, workers)
         found.findings += crosscheck.findings
@@ -83,8 +85,8 @@ class Examiner:
             place = (journal.row.workflow, day)
             self._spent[place] = self._spent.get(place, 0) + nanousd
 
-    async def _beside(self) -> None:
-        """What names runs, and must find them: strays, forks, the ledger of the days."""
+    async def _beside(self, before: Sequence[DayRow]) -> None:
+        """What names runs, and must find them: strays, forks, the ledger of the days as it was `before`."""
         store, findings = self._store, self.found.findings
         for stray in await store.strays():
             what = f"{stray.table} {stray.id} names run number {stray.row}, which is not there"
@@ -93,7 +95,10 @@ class Examiner:
             if parent not in self._names:
                 findings.append(Finding(run, "stray", f"it was forked from {parent}, which is not there"))
         days = {(day.workflow, day.day): day.nanousd for day in await store.days()}
+        then = {(day.workflow, day.day): day.nanousd for day in before}
         for place in sorted(days.keys() | self._spent.keys()):
+            if then.get(place) != days.get(place):
+                continue  # charged while we read: the next audit will see it at rest
             charged, spent = days.get(place, 0), self._spent.get(place, 0)
             # Of pruned journals nobody knows any more what they have spent.
             if charged < spent or (charged > spent and not self._is_any_pruned):

@@ -180,6 +180,22 @@ def prove(path: Path, traces: Sequence[Trace], patience: float) -> None:
         )
 
 
+def clean(path: Path, patience: float) -> None:
+    """Rebuilds a file into which an older Surefoot has written, which left deleted bytes where they were.
+    Raises StoreUnavailable."""
+    connection = _connect(path)
+    try:
+        (is_clean,) = connection.execute(_SQL["is_clean"]).fetchone()
+        if not is_clean:
+            _rebuild(connection, path, patience)
+            connection.execute(_SQL["set_clean"])
+            _cut(connection, path, patience)
+    except sqlite3.Error as error:
+        raise explain(error, f"sqlite:///{path}") from error
+    finally:
+        connection.close()
+
+
 def cut_log(path: Path, patience: float) -> None:
     """Moves all of the write-ahead log into the database and cuts it to nothing. Raises StoreUnavailable."""
     connection = _connect(path)
