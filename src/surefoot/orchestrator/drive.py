@@ -91,7 +91,6 @@ class Drive:
         self._mail = False
         self._stopping = False
         self._time_up: Timer | None = None
-        self._warning: Timer | None = None
         self._warn_at: int | None = None
         """When most of the run's time is used."""
 
@@ -141,9 +140,8 @@ class Drive:
             self.abandon()
             raise
         finally:
-            for timer in (self._time_up, self._warning):
-                if timer is not None:
-                    timer.cancel()
+            if self._time_up is not None:
+                self._time_up.cancel()
             if self.journal.lost and self._deployment.defined_by == self.run:
                 self._deployment.defined_by = None  # what it wrote may not have arrived
             await self._let_go_of_bodies()
@@ -170,11 +168,8 @@ class Drive:
                 self._deployment.fingerprint if adopted else None,
             )
         )
-        if (left := ledger.micros_left(state, self._clock.now())) is not None:
-            self._time_up = self._clock.call_at(self._clock.now() + left, self._poked.set)
         self._warn_at = ledger.warn_at(state, self._clock.now())
-        if self._warn_at is not None:
-            self._warning = self._clock.call_at(self._warn_at, self._poked.set)
+        self._watch_time()
         if not lines and self._deployment.defined_by is None:
             # Once per process: a later version can tell by it what has changed.
             self._deployment.defined_by = self.run
@@ -209,6 +204,15 @@ class Drive:
             return False
         return True
 
+    def _watch_time(self) -> None:
+        """One timer: for when most of the run's time is used, and after that for when it is over."""
+        now = self._clock.now()
+        at = self._warn_at
+        if at is None and (left := ledger.micros_left(self.state, now)) is not None:
+            at = now + left
+        if at is not None:
+            self._time_up = self._clock.call_at(at, self._poked.set)
+
     async def _set_aside(self, about: Any, error: SurefootError) -> None:
         self.journal.note(
             e.ReviewOpened(
@@ -235,6 +239,7 @@ class Drive:
                 return await self._fail_overtime()
             if self._warn_at is not None and now >= self._warn_at:
                 self._warn_at = None
+                self._watch_time()
                 for warned in ledger.warnings(state, now):
                     self.journal.warn(warned)
             moved = False

@@ -82,6 +82,8 @@ def warnings(state: RunState, now: int | None = None) -> list[e.BudgetWarned]:
     """Of the run's own caps those that are mostly used and that nobody was warned of yet; `now` looks at the
     time too. A cap of nothing is none that one could near."""
     caps, usage, warned = caps_of(state), state.usage, state.warned
+    if now is None and not usage.model_calls and not usage.tool_calls:
+        return []
     used: dict[str, float] = {
         "nanousd": usage.nanousd,
         "tokens": usage.tokens_in + usage.tokens_out,
