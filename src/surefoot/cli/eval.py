@@ -13,6 +13,7 @@ from ..core.model import Model
 from ..core.workflow import Definition
 from ..errors import UsageError
 from ..evals import baseline
+from ..evals.controls import controls, with_controls
 from ..evals.gate import Verdict
 from ..evals.record import must_not_be_ci, record
 from ..evals.replay import replay
@@ -40,6 +41,7 @@ EXIT: dict[Verdict, int] = {"green": DONE, "red": FAILED, "inconclusive": WRONG}
 @click.option("--record", "recording", is_flag=True, help="Record anew; refused in CI.")
 @deployment_options
 @click.option("--accept", is_flag=True, help="Make this run the baseline; needs --reason where one exists.")
+@click.option("--controls/--no-controls", "control", default=True, help="Whether to try negative controls.")
 @click.option("--reason", default="", metavar="TEXT", help="Why, kept in the baseline.")
 def eval(  # noqa: A001  the name of the command, in a module that evaluates nothing else
     given: Given,
@@ -49,6 +51,7 @@ def eval(  # noqa: A001  the name of the command, in a module that evaluates not
     schema: bool,
     recording: bool,
     accept: bool,
+    control: bool,
     reason: str,
 ) -> int:
     """Run the scenarios and compare them with what was accepted.
@@ -84,7 +87,7 @@ def eval(  # noqa: A001  the name of the command, in a module that evaluates not
             why="--only leaves scenarios out",
             remedy="Run the whole suite with --accept.",
         )
-    result = go(replay(stage, suite, whole=not only, heard=lambda one: _tell(output, one)))
+    result = go(_play(output, stage, suite, whole=not only, control=control))
     if accept:
         result = _accept(suite, result, reason)
     _print(output, result)
@@ -106,6 +109,14 @@ def models_of(workflow: Definition, settings: Settings) -> list[Model]:
     """Opened, and not asked for anything yet."""
     specs = settings.models or workflow.models
     return [open_model(spec, model_settings(settings)) for spec in specs]
+
+
+async def _play(output: Output, stage: Stage, suite: Suite, *, whole: bool, control: bool) -> SuiteResult:
+    result = await replay(stage, suite, whole=whole, heard=lambda one: _tell(output, one))
+    if not control:
+        return result
+    passed = [one.id for one in result.scenarios if one.trials[0].outcome == "pass"]
+    return with_controls(result, await controls(stage, suite, passed))
 
 
 # ── recording and accepting ──────────────────────────────────────────────────────────────────────
@@ -188,6 +199,12 @@ def _print(output: Output, result: SuiteResult) -> None:
         return
     counted: Counter[Verdict] = Counter(one.verdict for one in result.scenarios)
     said = ", ".join(f"{counted[verdict]} {verdict}" for verdict in EXIT if counted[verdict])
+    caught, planted = result.caught
+    if planted:
+        output.say(f"negative controls: {caught} of {planted} caught ({caught / planted:.0%})")
+    for one in result.controls:
+        if not one.caught:
+            output.say(f"not caught: {one.scenario}: {clean(one.what)}", "warn")
     for note in result.notes:
         output.say(note)
     for reason in result.reasons:

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from ..core.jsons import canonical, loads
-from ..core.model import Model
 from ..models.recordings import Cassette, RecordedModel
 from . import baseline as accepted
 from .baseline import Line
@@ -24,7 +23,7 @@ from .recording import Recording
 from .results import Failure, Played, ScenarioResult, SuiteResult, Trial
 from .scenario import Scenario
 from .suite import Suite, strangers
-from .trial import Broken, Stage, play
+from .trial import Broken, Encore, Stage, play
 
 BESIDE = 8
 """Scenarios that run at the same time in one process: they wait for each other's commits, not for a core."""
@@ -73,7 +72,12 @@ async def replay(
 
 
 async def try_once(
-    stage: Stage, scenario: Scenario, recording: Recording | None, *, spoil: Spoil | None = None
+    stage: Stage,
+    scenario: Scenario,
+    recording: Recording | None,
+    *,
+    spoil: Spoil | None = None,
+    encore: Encore | None = None,
 ) -> Trial:
     """One trial. Whatever breaks is told apart: the workflow (fail), its surroundings (infra), a check of
     ours (unscored), a recording that does not know what was asked (miss)."""
@@ -86,15 +90,11 @@ async def try_once(
     cassette = Cassette(recording.turns)
     tools = recording.tools if stage.world is None else None
     try:
-        played = await play(stage, scenario, recorded_models(stage, cassette), spoil=spoil, tools=tools)
+        models = [RecordedModel(model, cassette) for model in stage.models]
+        played = await play(stage, scenario, models, spoil=spoil, tools=tools, encore=encore)
     except Broken as error:
         return Trial(scenario.id, "infra", problem=str(error), took=time.monotonic() - began)
     return scored(scenario, played, cassette, took=time.monotonic() - began)
-
-
-def recorded_models(stage: Stage, cassette: Cassette) -> list[Model]:
-    """One for each model that the workflow lists, all from one cassette."""
-    return [RecordedModel(model, cassette) for model in stage.models]
 
 
 def scored(scenario: Scenario, played: Played, cassette: Cassette | None, *, took: float) -> Trial:

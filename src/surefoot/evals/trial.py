@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -44,6 +44,9 @@ PATIENCE = 120.0
 """Seconds of real time after which a trial that does not end is broken."""
 
 
+Encore = Callable[[Runtime, World | None], Awaitable[None]]
+
+
 class Broken(Exception):
     """The trial could not be run: the world did not open, nothing moves any more. Nothing is scored."""
 
@@ -67,10 +70,12 @@ async def play(
     *,
     spoil: Spoil | None = None,
     tools: Sequence[ToolTurn] | None = None,
+    encore: Encore | None = None,
 ) -> Played:
     """One run of the scenario to its end, or to where a person would be needed whom the scenario does not
     have. `spoil` stands between the gateway and the tools' functions (negative controls); `tools` answer from
-    a recording, where there is no world. Raises Broken."""
+    a recording, where there is no world; `encore` comes after the run, and before the world is looked at.
+    Raises Broken."""
     async with AsyncExitStack() as stack:
         try:
             world = await _open_world(stack, stage, scenario)
@@ -80,6 +85,8 @@ async def play(
         theatre = _Theatre(stage, scenario, models, world, spoil, tools)
         async with theatre.opened():
             result, entries = await theatre.act()
+            if encore is not None:
+                await encore(theatre.current, world)
         try:
             after = None if world is None else _plain(await world.snapshot())
         except Exception as error:
@@ -214,12 +221,12 @@ class _Theatre:
                 while True:
                     result = await self._until_it_stands(run)
                     if result.status != "waiting" or not await self._say_something(result):
-                        return result, await self._current.entries(run)
+                        return result, await self.current.entries(run)
         except TimeoutError:
             raise Broken(f"the run did not come to an end within {PATIENCE:g} s") from None
 
     @property
-    def _current(self) -> Runtime:
+    def current(self) -> Runtime:
         assert self._runtime is not None
         return self._runtime
 
@@ -227,7 +234,7 @@ class _Theatre:
         """With a key, so that a client that was not answered asks again for the same run."""
         while True:
             try:
-                return (await self._current.start(self._scenario.input, key=self._scenario.id)).id
+                return (await self.current.start(self._scenario.input, key=self._scenario.id)).id
             except SurefootError as error:
                 if not self._killed:
                     raise Broken(f"the run did not start: {error}") from error
@@ -237,7 +244,7 @@ class _Theatre:
         """Ended, or waiting for a person. The clock jumps to the run's own next moment whenever nothing is
         under way."""
         while True:
-            waiting = asyncio.ensure_future(self._current.result(run))
+            waiting = asyncio.ensure_future(self.current.result(run))
             try:
                 while not waiting.done():
                     await asyncio.wait([waiting], timeout=IDLE)
@@ -258,12 +265,12 @@ class _Theatre:
     async def _jump(self, run: str) -> None:
         due = min(self._busy.hangs, default=None)
         if due is None:
-            state = self._current.driving(run)
+            state = self.current.driving(run)
             if state is not None:
                 # Not the end of a question to a person: whether they answer in time is the scenario's to say.
                 due = min(_own_dues(state), default=None)
             else:
-                row = await self._current.store.run(run)
+                row = await self.current.store.run(run)
                 parked = row is not None and row.owner is None and not row.summary.get("waiting_for")
                 due = row.due if row is not None and parked else None
         if due is not None:
@@ -271,7 +278,7 @@ class _Theatre:
 
     async def _go_on_after_kill(self) -> None:
         """As SIGKILL leaves it: nothing more is done or written, nothing is given back, the lock is free."""
-        dead, self._runtime = self._current, None
+        dead, self._runtime = self.current, None
         await dead.die()
         self._kills = [kill for kill in self._kills if kill.commit > self._commits]
         self._killed = False
@@ -302,7 +309,7 @@ class _Theatre:
         decision = _decision(said)
         for _ in range(1 + said.again):
             try:
-                await self._current.decide(item, decision)
+                await self.current.decide(item, decision)
             except (InboxError, InputError, CallRefused) as refused:
                 self.decisions.append(f"{said.decide} refused: {refused.code}")
             except SurefootError:
