@@ -1,6 +1,6 @@
-"""Every ticket, from the mail to the shop's books: it ends as `tickets/expected.yaml` says, the shop changes as it
-says, and nothing else changes. The model is a script here: what is tested is the desk, not how well somebody
-reads.
+"""Every ticket, from the mail to the shop's books: it ends as `tickets/expected.yaml` says, the shop changes
+as that says, and nothing else changes. The model is a script: what is tested is the desk, not how well
+anybody reads.
 """
 
 import sqlite3

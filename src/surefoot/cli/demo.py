@@ -18,13 +18,13 @@ from typing import Any
 import click
 
 from ..core.workflow import Definition
-from ..errors import TargetError
 from ..orchestrator.results import Result
 from ..orchestrator.runtime import Runtime
 from ..orchestrator.trace import Trace, trace_of
 from ..settings import Settings
 from .failures import DONE, FAILED
 from .formats import DEMO_STORE, STATUS_STYLES, duration, money, ours, store_words
+from .new import reference_folder
 from .opening import go, open_runtime
 from .options import Given, command
 from .output import Cell, Column, Output, one_line
@@ -77,22 +77,12 @@ def demo(given: Given, keep: bool, quiet: bool) -> int:
 
 
 def _find_desk() -> Any:
-    """The package support_desk: in this folder, or in the examples of the checkout. Raises TargetError."""
-    checkout = Path(__file__).parents[3]
-    for folder in (
-        Path.cwd(),
-        Path.cwd() / "examples" / "support_desk",
-        checkout / "examples" / "support_desk",
-    ):
-        if (folder / "support_desk" / "workflow.py").is_file():
-            if str(folder) not in sys.path:
-                sys.path.insert(0, str(folder))
-            return import_module("support_desk")
-    raise TargetError(
-        "the support desk is not here",
-        why="the demo runs the reference workflow, which comes with the source and not with the package",
-        remedy="Run it in a checkout of Surefoot: `make demo`.",
-    )
+    """The package support_desk: in this folder, or the one that comes with surefoot. Raises TargetError."""
+    here = Path.cwd()
+    folder = here if (here / "support_desk" / "workflow.py").is_file() else reference_folder()
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    return import_module("support_desk")
 
 
 class Show:

@@ -21,6 +21,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "work": "Drive every run that is due, then exit.",
         "eval": "Run the scenarios and compare them with what was accepted.",
         "demo": "Watch twelve real tickets worked through by a real model.",
+        "new": "Make a project: the support desk under a name of your own.",
     },
     "Look": {
         "runs": "List runs, look into one, cancel it, retry it, fork it.",
