@@ -15,7 +15,20 @@ from typing import Annotated, Any
 import pytest
 from pydantic import BaseModel
 
-from surefoot import Call, Effect, Private, Run, Runtime, Workflow, step, tool
+from surefoot import (
+    Approve,
+    Call,
+    Effect,
+    Private,
+    Retry,
+    Run,
+    Runtime,
+    Transient,
+    Workflow,
+    approve,
+    step,
+    tool,
+)
 from surefoot.orchestrator import logs, redacting
 from surefoot.orchestrator.redacting import know_environment, redactor, secrets_of_environment
 from surefoot.rails.redaction import Secrets
@@ -297,3 +310,40 @@ def test_the_environment_as_it_is_now_is_known() -> None:
     know_environment({})
     assert redactor().redact("tok-0123456789") == "tok-0123456789"
     know_environment()
+
+
+async def test_a_secret_that_is_called_like_a_field_of_the_journal_breaks_no_event(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("workflow", "attempt", "output", "remedy", "choices"):
+        monkeypatch.setenv(f"KEY_{name.upper()}", name)
+
+    @tool(effect=Effect.KEYED, permission="x")
+    async def act(call: Call, text: str) -> str:
+        return text
+
+    @step(retry=Retry(2, base=0))
+    async def work(ticket: Ticket, run: Run) -> dict[str, str]:
+        if run.attempt == 1:
+            raise Transient("the workflow has no remedy", remedy="another attempt")
+        return {"said": await run.call(act, text="my output"), "output": "x"}
+
+    made = Workflow(
+        "fields",
+        input=Ticket,
+        steps=[work],
+        tools=[act],
+        grants=["x"],
+        rules=[approve(act)],
+        secrets=["KEY_WORKFLOW", "KEY_ATTEMPT", "KEY_OUTPUT", "KEY_REMEDY", "KEY_CHOICES"],
+    )
+    async with Runtime(made, store=f"sqlite:///{tmp_path}/x.db") as runtime:
+        run = await runtime.start(Ticket(sender=MAIL, name="Annegret Berg"))
+        waiting = await runtime.result(run.id)
+        (item,) = await runtime.store.items()
+        assert item.view["choices"] == ["approve", "deny", "edit"]
+        assert item.view["args"] == {"text": "my [secret:KEY_OUTPUT]"}
+        await runtime.decide(waiting.waiting_for[0].item, Approve(by="kim"))
+        done = await runtime.result(run.id)
+    assert done.status == "succeeded"
+    assert done.output == {"said": "my [secret:KEY_OUTPUT]", "[secret:KEY_OUTPUT]": "x"}

@@ -40,7 +40,7 @@ from ..tools.invoke import Invoker
 from . import logs, spans
 from .clock import SystemClock
 from .listening import Listener
-from .plants import KINDS, Garden, Maker, disguises
+from .plants import KINDS, Garden, Maker, Plant, disguises
 from .redacting import know_environment
 from .results import Result, Waiting
 from .runtime import Runtime
@@ -49,10 +49,11 @@ PROVIDER_KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY")
 ROUNDS = 3
 """Runs: two that see different alternatives of each type, and one in which every tool fails."""
 
-PATIENCE = 2.0
-"""Seconds without an end after which a sleeping run's clock is set forward."""
+LOOK = 0.3
+"""Seconds after which it is looked whether a run sleeps, so that its clock can be set forward."""
 
-MOST_WAITS = 40
+PATIENCE = 300.0
+"""Seconds after which a run is cancelled that does not come to its end."""
 
 log = logging.getLogger("surefoot.canary")
 
@@ -212,9 +213,10 @@ class Canary:
         return results
 
     async def _to_its_end(self, runtime: Runtime, run: str, clock: _Hasty, turn: int) -> Result:
-        for _ in range(MOST_WAITS):
+        late = time.monotonic() + PATIENCE
+        while time.monotonic() < late:
             try:
-                result = await asyncio.wait_for(runtime.result(run), PATIENCE)
+                result = await asyncio.wait_for(runtime.result(run), LOOK)
             except TimeoutError:
                 row = await runtime.store.run(run)
                 if row is not None and row.due is not None:
@@ -276,11 +278,16 @@ class Canary:
             return
         search = AhoCorasick(list(forms), matchkind=MatchKind.Standard)
         shown = list(forms)
+        found: dict[Plant, set[str]] = {}
         for how, one in (("", text), (", over lines", re.sub(r"\s+|\\+[nrt]", "", text))):
             for n in {match[0] for match in search.find_matches_as_indexes(one, overlapping=True)}:
                 plant, form = forms[shown[n]]
                 if not how or shown[n] not in text:
-                    yield Leak(place, plant.kind, plant.where, form + how)
+                    found.setdefault(plant, set()).add(form + how)
+        for plant, hows in found.items():
+            whole = {how for how in hows if not how.startswith(("beginning", "end"))}
+            for how in sorted(whole or hows):
+                yield Leak(place, plant.kind, plant.where, how)
 
 
 def _texts(value: Any) -> Iterator[str]:

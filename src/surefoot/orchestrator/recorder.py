@@ -99,7 +99,7 @@ class Sealer:
     def record(self, event: Event, at: int) -> tuple[Event, Record]:
         """The event without secrets, and its record."""
         text = event.encode()
-        clean = _writable(self.secrets.scrub_json(text))
+        clean = _writable(self.secrets.scrub_json(text, e.DATA[type(event)]))
         if clean is not text:
             event = e.decode(event.KIND, event.VERSION, clean)
         if e.WORDS[type(event)]:
@@ -473,7 +473,7 @@ class Recorder:
         for name in ("args", "reason", "error", "evidence"):
             if name in shown:
                 shown[name] = self.sealer.shown(shown[name])
-        view = self.sealer.secrets.scrub_json(dumps(shown))
+        view = self.sealer.secrets.scrub_json(dumps(shown), ["args"])
         return NewItem(event.item, kind, queue, view, at, expires)  # type: ignore[arg-type]
 
 
