@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,6 +84,14 @@ class House:
             for event in await store.events(row.id):
                 if event.sealed is not None:
                     key.open(event.sealed, row.id.encode())
+        return len(rows)
+
+    async def all_right_without_keys(self, ring: Keyring) -> int:
+        """The same for runs that seal nothing."""
+        store, _ = await self.process("auditor 2", ring, beats=False)
+        rows = await store.runs(RunFilter(limit=10_000))
+        for row in rows:
+            assert await verify(store, ring, row.id) == []
         return len(rows)
 
     def under(self, column: str = "data_key") -> set[str]:
@@ -398,3 +407,62 @@ async def test_retiring_killed_anywhere_loses_no_key(house: House, place: str) -
     await rotation.retire(again, ring_again, ring.current)
     assert ring.current not in Keyring.load(house.keys).ids
     assert await house.all_right(Keyring.load(house.keys)) == 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
+async def test_processes_under_load_follow_two_rotations_and_a_retirement(house: House) -> None:
+    """Two processes that know nothing but the ring they began with, and append as fast as they can."""
+    Keyring.load_or_create(house.keys)
+    house.time = time.time_ns() // 1000
+    program = str(Path(__file__).with_name("child.py"))
+    children = [
+        subprocess.Popen(
+            [sys.executable, program, f"sqlite:///{house.path}", name, "120"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for name in ("left", "right")
+    ]
+    try:
+        for child in children:
+            assert child.stdin is not None
+            assert child.stdout is not None
+            assert json.loads(child.stdout.readline()) == "ready"
+            child.stdin.write("load 20\n")
+            child.stdin.flush()
+        told: list[Any] = []
+        for child in children:
+            assert child.stdout is not None
+            told.append(json.loads(child.stdout.readline()))
+        store, ring = await house.process("auditor", beats=False)
+        first = ring.current
+        second = (await rotation.rotate(store, ring, house.time)).key
+        third = (await rotation.rotate(store, ring, house.time)).key
+        assert len({first, second, third}) == 3
+        assert house.under("signature") == {third}, "nothing is written under an older one meanwhile"
+        for child in children:
+            assert child.stdout is not None
+            run, seq = "", 0
+            for _ in range(200):
+                run, seq = json.loads(child.stdout.readline())
+            told.append([run, seq])
+            assert child.poll() is None
+        assert house.under("signature") == {third}
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
+            for stream in (child.stdin, child.stdout):
+                assert stream is not None
+                stream.close()
+    house.time = time.time_ns() // 1000 + 121 * SECOND  # their leases have lapsed
+    for key in (first, second):
+        await rotation.retire(store, ring, key)
+    final = Keyring.load(house.keys)
+    assert final.ids == [third]
+    assert await house.all_right_without_keys(final) == 40
+    for run, seq in told:
+        row = await store.run(run)
+        assert row is not None
+        assert row.seq >= seq, "what was said to be on disk is there"
