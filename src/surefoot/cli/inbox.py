@@ -111,6 +111,7 @@ def item_json(row: ItemRow) -> dict[str, Any]:
         "args": row.view.get("args"),
         "reason": row.view.get("reason"),
         "rule": row.view.get("rule"),
+        "evidence": row.view.get("evidence", []),
         "choices": row.view.get("choices", []),
         "error": row.view.get("error"),
         "opened": iso(row.opened),
@@ -169,6 +170,10 @@ def show(given: Given, item: str, reveal: bool, by: str, reason: str) -> None:
         output.answer(f"  exact values, shown to {clean(by)}:")
         for line in as_lines({"args": exact["args"], "reason": exact["reason"]}):
             output.answer(f"    {clean(line)}")
+    for found in row.view.get("evidence") or ():
+        # Others' words: shown as one line each, whatever they hold.
+        said = one_line(str(found.get("text", "")), 200)
+        output.answer(f"  {found.get('field')}: {said!r} may be the words of {found.get('source')}")
     if row.status == "open":
         output.answer("")
         is_call = bool(row.view.get("tool"))

@@ -274,7 +274,7 @@ class Conversation:
         if self.read is not None:
             for text in _leaves_and_keys(value):
                 if not self._trusted.holds(text):
-                    self._provenance.learn(f"the answer in {step}", text)
+                    self._provenance.learn(f"step {step}", text)
 
     def stands(self, text: str) -> bool:
         return self.read is None or self._trusted.holds(text)
