@@ -202,7 +202,9 @@ class Canary:
             async with runtime:
                 if not self._real_tools:
                     runtime.deployment.invoker = _Pretender(self, turn, fails=turn == ROUNDS - 1)
-                started = await runtime.start(self._input(turn), key=f"canary {turn} {self.garden.word()}")
+                started = await runtime.start(
+                    self._input(turn), key=f"mail of {self.garden.one('email', 'the key of a run')}"
+                )
                 result = await self._to_its_end(runtime, started.id, clock, turn)
                 state = await runtime.state(started.id)
                 await asyncio.sleep(2 * LATER)
