@@ -52,6 +52,12 @@ def answer(body: dict[str, Any], scenario: str) -> bytes:
             if scenario == "cut-call":
                 call["function"]["arguments"] = arguments[:-3]
                 used = limit
+        case _ if scenario.startswith("say:"):  # this very answer
+            message["content"] = scenario[4:]
+        case _ if scenario.startswith("call:"):  # this very call: call:NAME {"its": "arguments"}
+            name, _, arguments = scenario[5:].partition(" ")
+            call = {"id": "call_8", "type": "function", "function": {"name": name, "arguments": arguments}}
+            message, finish = {"role": "assistant", "content": None, "tool_calls": [call]}, "tool_calls"
         case "length":
             message["content"], finish, used = message["content"][:4], "length", limit
         case "bad-json":

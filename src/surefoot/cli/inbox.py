@@ -161,6 +161,7 @@ def show(given: Given, item: str, reveal: bool, by: str, reason: str) -> None:
         "expires": f"{clock_time(row.expires)} ({until(row.expires, now)})" if row.expires else None,
         "key": row.view.get("key"),
         "error": (row.view.get("error") or {}).get("what"),
+        "remedy": (row.view.get("error") or {}).get("remedy"),
         "decided": f"{row.decision} by {row.decided_by}, {clock_time(row.decided)}" if row.decided else None,
     }
     for name, text in lines.items():
