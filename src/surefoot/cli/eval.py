@@ -15,11 +15,14 @@ from ..errors import UsageError
 from ..evals import baseline
 from ..evals.controls import controls, with_controls
 from ..evals.gate import Verdict
+from ..evals.live import live
+from ..evals.progress import Progress
 from ..evals.record import must_not_be_ci, record
 from ..evals.replay import replay
 from ..evals.reports import to_json
 from ..evals.results import ScenarioResult, SuiteResult
 from ..evals.scenario import json_schema
+from ..evals.statistics import Counts
 from ..evals.suite import Suite, load
 from ..evals.trial import Broken, Stage
 from ..models.providers import open_model
@@ -41,6 +44,10 @@ EXIT: dict[Verdict, int] = {"green": DONE, "red": FAILED, "inconclusive": WRONG}
 @click.option("--record", "recording", is_flag=True, help="Record anew; refused in CI.")
 @deployment_options
 @click.option("--accept", is_flag=True, help="Make this run the baseline; needs --reason where one exists.")
+@click.option("--live", "lane", flag_value="live", help="Ask the real models: trials until it is known.")
+@click.option("--cap", "cap_usd", type=float, metavar="USD", help="With --live: the most that it may cost.")
+@click.option("--judge", metavar="MODEL", help="With --live: who judges rubrics (default: the first model).")
+@click.option("--resume", metavar="TOKEN", help="Go on with an eval that was cut off.")
 @click.option("--controls/--no-controls", "control", default=True, help="Whether to try negative controls.")
 @click.option("--reason", default="", metavar="TEXT", help="Why, kept in the baseline.")
 def eval(  # noqa: A001  the name of the command, in a module that evaluates nothing else
@@ -51,6 +58,10 @@ def eval(  # noqa: A001  the name of the command, in a module that evaluates not
     schema: bool,
     recording: bool,
     accept: bool,
+    lane: str | None,
+    cap_usd: float | None,
+    judge: str | None,
+    resume: str | None,
     control: bool,
     reason: str,
 ) -> int:
@@ -87,8 +98,25 @@ def eval(  # noqa: A001  the name of the command, in a module that evaluates not
             why="--only leaves scenarios out",
             remedy="Run the whole suite with --accept.",
         )
-    result = go(_play(output, stage, suite, whole=not only, control=control))
-    if accept:
+    live_lane = lane == "live"
+    about = {
+        "lane": "live" if live_lane else "replay",
+        "workflow": [workflow.name, workflow.version, *(model.name for model in opened)],
+        "scenarios": {one.id: baseline.digest(one) for one in suite.scenarios},
+    }
+    folder = Path(".surefoot") / "evals"
+    progress = Progress.resume(folder, resume, about) if resume else Progress.begin(folder, about)
+    output.say(f"eval {progress.token}: {len(suite.scenarios)} scenarios", "dim")
+    if live_lane:
+        judge_model = None if judge is None else open_model(judge, model_settings(settings))
+        result = go(_ask(output, stage, suite, progress, cap_usd=cap_usd, judge_model=judge_model))
+    else:
+        result = go(_play(output, stage, suite, progress, whole=not only, control=control))
+    if not result.resume:
+        progress.end()
+    if accept and live_lane:
+        result = _accept_live(suite, result, ", ".join(model.name for model in opened))
+    elif accept:
         result = _accept(suite, result, reason)
     _print(output, result)
     return EXIT[result.verdict]
@@ -111,8 +139,29 @@ def models_of(workflow: Definition, settings: Settings) -> list[Model]:
     return [open_model(spec, model_settings(settings)) for spec in specs]
 
 
-async def _play(output: Output, stage: Stage, suite: Suite, *, whole: bool, control: bool) -> SuiteResult:
-    result = await replay(stage, suite, whole=whole, heard=lambda one: _tell(output, one))
+async def _ask(
+    output: Output,
+    stage: Stage,
+    suite: Suite,
+    progress: Progress,
+    *,
+    cap_usd: float | None,
+    judge_model: Model | None,
+) -> SuiteResult:
+    return await live(
+        stage,
+        suite,
+        progress,
+        cap_usd=cap_usd,
+        judge_model=judge_model,
+        heard=lambda one: _tell(output, one),
+    )
+
+
+async def _play(
+    output: Output, stage: Stage, suite: Suite, progress: Progress, *, whole: bool, control: bool
+) -> SuiteResult:
+    result = await replay(stage, suite, progress, whole=whole, heard=lambda one: _tell(output, one))
     if not control:
         return result
     passed = [one.id for one in result.scenarios if one.trials[0].outcome == "pass"]
@@ -171,6 +220,24 @@ def _accept(suite: Suite, result: SuiteResult, reason: str) -> SuiteResult:
     green = [replace(one, verdict="green", why="") for one in result.scenarios]
     notes = [*result.notes, f"{suite.baseline} holds {len(found)} scenarios"]
     return replace(result, verdict="green", reasons=[], scenarios=green, notes=notes)
+
+
+def _accept_live(suite: Suite, result: SuiteResult, model: str) -> SuiteResult:
+    """Adds the trials to the baseline's, where every scenario has its line. Raises UsageError."""
+    lines = baseline.read(suite.baseline)
+    missing = [one.id for one in result.scenarios if one.id not in lines]
+    if missing or result.resume or result.verdict == "red":
+        raise UsageError(
+            "these trials cannot go into the baseline",
+            why=f"{missing[0]} has no line there" if missing else "the run was cut short, or is red",
+            remedy="Accept the replay lane first, and only whole runs that are not red.",
+        )
+    for one in result.scenarios:
+        passed = sum(trial.outcome == "pass" for trial in one.trials)
+        failed = sum(trial.outcome == "fail" for trial in one.trials)
+        lines[one.id] = baseline.with_live(lines[one.id], model, Counts(passed, passed + failed))
+    baseline.write(suite.baseline, lines.values())
+    return replace(result, notes=[*result.notes, f"{suite.baseline} holds {len(lines)} scenarios"])
 
 
 # ── telling ──────────────────────────────────────────────────────────────────────────────────────

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from ..core.jsons import canonical, loads
 from ..models.recordings import Cassette, RecordedModel
@@ -19,6 +19,7 @@ from .baseline import Line
 from .checks import failures
 from .faults import Spoil
 from .gate import Verdict
+from .progress import Progress
 from .recording import Recording
 from .results import Failure, Played, ScenarioResult, SuiteResult, Trial
 from .scenario import Scenario
@@ -32,14 +33,15 @@ BESIDE = 8
 async def replay(
     stage: Stage,
     suite: Suite,
+    progress: Progress | None = None,
     *,
     whole: bool = True,
-    done: Mapping[str, Trial] | None = None,
     heard: Callable[[ScenarioResult], None] | None = None,
     beside: int = BESIDE,
 ) -> SuiteResult:
     """`whole` False: some scenarios were left out on purpose, so nothing is said of those that are missing.
-    `done` are trials that an eval which was cut short has made; `heard` is told of each scenario."""
+    `progress` keeps each trial, and has those of an eval that was cut off; `heard` is told of
+    each scenario."""
     began = time.monotonic()
     lines = accepted.read(suite.baseline)
     recordings = suite.recordings
@@ -47,9 +49,10 @@ async def replay(
 
     async def one(scenario: Scenario) -> ScenarioResult:
         async with gate:
-            trial = (done or {}).get(scenario.id)
-            if trial is None:
-                trial = await try_once(stage, scenario, recordings.get(scenario.id))
+            made = [] if progress is None else progress.trials.get(scenario.id, [])
+            trial = made[0] if made else await try_once(stage, scenario, recordings.get(scenario.id))
+            if progress is not None and not made:
+                progress.add(trial)
         result = judged(scenario, trial, lines.get(scenario.id))
         if heard is not None:
             heard(result)
