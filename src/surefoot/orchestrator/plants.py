@@ -291,7 +291,7 @@ class _Data:
                 found = {name: self.of(one, (*place, name)) for name, one in fields.items()}
                 more = schema.get("additionalProperties")
                 if not found and isinstance(more, dict):
-                    found[self._garden.word()] = self.of(more, (*place, "more"))
+                    found["canary"] = self.of(more, (*place, "canary"))
                 return found
             case _:
                 return self._text({}, tries)

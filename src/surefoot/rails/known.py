@@ -78,10 +78,11 @@ class Known:
         found = self._begun(self._ends, text, least)
         if not forms.may_differ(text):
             return found
-        shown, places = forms.places(text)
-        place = self._begun(self._flat_ends, shown, least)
-        starts = [at for at in (found, None if place is None else places.starts[place]) if at is not None]
-        return min(starts, default=None)
+        place = self._begun(self._flat_ends, forms.flat(text), least)
+        if place is None:
+            return found
+        start = forms.places(text)[1].starts[place]
+        return start if found is None else min(found, start)
 
     @cached_property
     def _ends(self) -> dict[str, list[str]]:
