@@ -15,7 +15,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from surefoot.core.jsons import dumps
-from surefoot.rails.forms import flat
+from surefoot.rails.forms import flat, places
 from surefoot.rails.redaction import Private, Secrets
 
 KEY = "sk_shop-9f/Z+Q7hunter2=xK4mB8vT1"
@@ -231,3 +231,21 @@ def test_many_places_that_are_almost_a_secret_take_no_longer_than_the_text_is_lo
     text = "hunt er22 " * 20_000 + "\n"
     assert secrets("hunter22").scrub(text) is text
     assert re.search("secret", secrets("hunter22").scrub(text + "hunt\ner22"))
+
+
+SIGNS = st.text(st.sampled_from("\\\\\\nrtux%&=#;0041aF2 \n\r\té"), max_size=30)
+
+
+@settings(max_examples=5 * settings().max_examples)
+@given(SIGNS, st.booleans())
+@example("\\u005cn", False)
+@example("\\\\n\\\\", False)
+@example("%5Cn&#92;n", False)
+@example("\\x5cnr", True)
+def test_the_quick_reading_and_the_one_with_places_are_the_same(text: str, mail: bool) -> None:
+    """What the quick one finds is looked for in the other: where they differed, it would not be there."""
+    shown, found = places(text, mail=mail)
+    assert flat(text, mail=mail) == shown
+    assert len(found.starts) == len(found.ends) == len(found.gaps) == len(shown)
+    assert found.starts == sorted(found.starts)
+    assert all(start < end <= len(text) for start, end in zip(found.starts, found.ends, strict=True))
