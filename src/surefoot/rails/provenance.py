@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,9 +72,10 @@ class Texts:
     def __bool__(self) -> bool:
         return bool(self._close)
 
-    def add(self, source: str, value: Any) -> None:
-        """All texts and numbers in a JSON value, and the keys of its objects."""
-        for text in _leaves_and_keys(value):
+    def add(self, source: str, value: Any, names: Collection[str] | None = None) -> None:
+        """All texts and numbers in a JSON value, and the keys of its objects other than `names` (None: than
+        what may be a name)."""
+        for text in _leaves_and_keys(value, names):
             self.add_text(source, text)
 
     def add_text(self, source: str, text: str) -> None:
@@ -170,7 +171,10 @@ class Provenance:
 
     def __init__(self, plan: Plan, tools: Mapping[str, Tool[..., Any]]) -> None:
         self._plan = plan
-        self._untrusted = frozenset(name for name, tool in tools.items() if tool.untrusted)
+        self._untrusted = {
+            name: names_in(tool.output.json_schema) for name, tool in tools.items() if tool.untrusted
+        }
+        """Untrusted tool -> the names that its author gave to the fields of its result."""
         self._texts = Texts(loose=True)
         self._input: Texts | None = None
         self._seen: set[str] = set()
@@ -192,7 +196,7 @@ class Provenance:
                 self._seen.add(call.id)
                 source = f"{call.tool} ({call.id})"
                 if call.status == "returned":
-                    self._texts.add(source, loads(call.result))
+                    self._texts.add(source, loads(call.result), self._untrusted[call.tool])
                 elif call.error is not None:
                     self._texts.add(source, [call.error.get("what", ""), call.error.get("why", "")])
         if self._texts:
@@ -298,11 +302,12 @@ def carried(
     wanted = False
     """Whether anybody but a model that has read untrusted text has a part in this call."""
     defaults = tool.input_schema.get("properties", {}) if model else {}
+    names = names_in(tool.input_schema)
     for name, value in args.items():
         if name in accepted:
             wanted = True
             continue
-        for path, text in _paths(name, value):
+        for path, text in _paths(name, value, names):
             source = untrusted.source_of_part(text)
             if source is None and model:
                 if _is_default(defaults.get(name), value):
@@ -330,17 +335,36 @@ def _is_default(schema: Any, value: Any) -> bool:
 
 def leaves(value: Any) -> Iterator[str]:
     """The texts and numbers of a JSON value. True, false and null are nobody's words."""
-    for _, text in _paths("", value, keys=False):
+    for _, text in _paths("", value, None):
         yield text
 
 
-def _leaves_and_keys(value: Any) -> Iterator[str]:
+def names_in(schema: Any) -> frozenset[str]:
+    """The names of fields in a JSON Schema: an author's, and nobody's text."""
+    found: set[str] = set()
+    queue = [schema]
+    while queue:
+        match queue.pop():
+            case dict() as one:
+                if isinstance(own := one.get("properties"), dict):
+                    found.update(own)
+                queue += one.values()
+            case list() as several:
+                queue += several
+            case _:
+                pass
+    return frozenset(found)
+
+
+def _leaves_and_keys(value: Any, names: Collection[str] | None = None) -> Iterator[str]:
     yield from leaves(value)
     queue = [value]
     while queue:
         match queue.pop():
             case dict() as found:
-                yield from (key for key in found if not key.isidentifier())
+                yield from (
+                    key for key in found if (not key.isidentifier() if names is None else key not in names)
+                )
                 queue += found.values()
             case list() | tuple() as found:
                 queue += found
@@ -348,8 +372,8 @@ def _leaves_and_keys(value: Any) -> Iterator[str]:
                 pass  # a leaf
 
 
-def _paths(path: str, value: Any, *, keys: bool = True) -> Iterator[tuple[str, str]]:
-    """(path, text). A key counts as text unless it is a name as programs give them: those are an author's."""
+def _paths(path: str, value: Any, names: Collection[str] | None) -> Iterator[tuple[str, str]]:
+    """(path, text); a key counts as text unless it is one of `names` (None: no key does)."""
     match value:
         case None | bool():
             return
@@ -357,12 +381,12 @@ def _paths(path: str, value: Any, *, keys: bool = True) -> Iterator[tuple[str, s
             yield path, value
         case dict():
             for key, item in value.items():
-                if keys and not key.isidentifier():
+                if names is not None and key not in names:
                     yield f"{path}.{key}", key
-                yield from _paths(f"{path}.{key}", item, keys=keys)
+                yield from _paths(f"{path}.{key}", item, names)
         case list() | tuple():
             for number, item in enumerate(value):
-                yield from _paths(f"{path}.{number}", item, keys=keys)
+                yield from _paths(f"{path}.{number}", item, names)
         case float() if value.is_integer():
             yield path, dumps(int(value))
         case _:
