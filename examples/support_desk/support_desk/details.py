@@ -66,7 +66,7 @@ def find(intent: Intent, mail: str, order: Order, products: Sequence[Product]) -
     match intent:
         case "address":
             address = new_address(mail, order.address)
-            return Details(doubt=address) if isinstance(address, str) else Details(address=address)
+            return _which(address) if isinstance(address, str) else Details(address=address)
         case "cancel":
             return _all_of_it(mail, order, products)
         case "refund" if _TWICE.search(mail):
@@ -126,7 +126,11 @@ def _pieces(mail: str, order: Order, products: Sequence[Product], *, money: bool
             return Details(items=everything)
         case _:
             pass
-    return Details(doubt=f"{order.number} has several pieces ({order.items}): which of them are meant?")
+    return _which(f"{order.number} has several pieces ({order.items}): which of them are meant?")
+
+
+def _which(doubt: str) -> Details:
+    return Details(doubt=doubt, which=True)
 
 
 def _all_of_it(mail: str, order: Order, products: Sequence[Product]) -> Details:
@@ -200,7 +204,7 @@ _AFTER_COLOUR = (
 def _variant(mail: str, found: Details, products: Sequence[Product]) -> Details:
     """The one variant that differs from what was bought in just what the mail names."""
     if len(found.items) != 1:
-        return Details(doubt="Several lines are to be exchanged: for what, each?")
+        return _which("Several lines are to be exchanged: for what, each?")
     sku = found.items[0].sku
     product = next(one for one in products if sku in {variant.sku for variant in one.variants})
     bought = next(variant for variant in product.variants if variant.sku == sku)
@@ -214,12 +218,12 @@ def _variant(mail: str, found: Details, products: Sequence[Product]) -> Details:
     known = f"There are: {', '.join(kinds)}."
     unsure = len(colours) > 1 or len(sizes) > 1 or not (colours or sizes) or _UNSETTLED.search(mail)
     if unsure or any(_denied(mail, word) for word in colours | sizes):
-        return Details(items=found.items, doubt=f"Exchange for which variant? {known}")
+        return _which(f"Exchange for which variant? {known}")
     kind = (min(colours, default=bought.colour), min(sizes, default=bought.size))
     for one in product.variants:
         if (one.colour, one.size) == kind:
             return Details(items=found.items, wanted=one)
-    return Details(items=found.items, doubt=f"There is no {' '.join(kind)} of it. {known}")
+    return _which(f"There is no {' '.join(kind)} of it. {known}")
 
 
 def _colours(mail: str, product: Product) -> set[str]:

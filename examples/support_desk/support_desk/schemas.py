@@ -128,6 +128,8 @@ class Details(Fact):
     address: Address | None = None
     paid_twice: bool = False
     doubt: Short = ""
+    which: bool = False
+    """Whether the doubt is only which pieces, variant or address the mail means: a model may propose that."""
     proposed: str = ""
 
 

@@ -154,7 +154,7 @@ async def details(ticket: Ticket, reading: Reading, order: Order | None, run: Ru
     mail = f"{ticket.subject}\n\n{second_reader.own_words(ticket.text)}"
     found = mail_details.find(reading.intent, mail, order, products)
     ruled = policy.rule(ticket, reading, order, found, None)
-    if not found.doubt or not isinstance(ruled.decision, HandOver):
+    if not found.which or not isinstance(ruled.decision, HandOver):
         return found
     known = {**_words(ticket), "order": _lines(order), "catalogue": _others(order, products)}
     try:

@@ -33,7 +33,7 @@ from .results import result_json, tell_error, tell_item
 
 FOLDER = Path(DEMO_STORE.removeprefix("sqlite:///")).parent
 
-WIDEST = 70
+WIDEST = 80
 """Characters of a ticket's decision; the inbox has the rest."""
 
 
@@ -142,11 +142,12 @@ class Show:
         if result.status == "succeeded":
             outcome = result.output.outcome
             amount = f" {outcome.amount} EUR" if outcome.amount is not None else ""
-            return one_line(f"{outcome.kind}{amount}{', ' + outcome.number if outcome.number else ''}")
+            about = outcome.reason or outcome.number or ""
+            return one_line(f"{outcome.kind.replace('_', ' ')}{amount}: {about}", WIDEST)
         if result.waiting_for:
             item = result.waiting_for[0]
-            what = f"{item.tool} of {item.args.get('amount')} EUR" if item.tool else "the ticket"
-            return one_line(f"{what} waits for {item.by or 'a person'}: {item.reason}", WIDEST)
+            what = f"{item.tool} of {item.args.get('amount')} EUR " if item.tool else ""
+            return one_line(f"{what}waits for {item.by or 'a person'}: {item.reason}", WIDEST)
         return one_line(f"{result.status}: {result.error.what if result.error else ''}", WIDEST)
 
     def ticket_json(self, one: Told) -> dict[str, Any]:
