@@ -163,7 +163,7 @@ class Detector:
         for word, around in near.items():
             around.sort(key=_surest_first)
             on([word], _near(around))
-        self._runs = tuple(rule for rule in self.rules if rule.run)
+        self._runs = tuple((rule, rule.before_run) for rule in self.rules if rule.run)
         on(_PASSWORD_NAMES, _named("password", is_password))
         on(_PASS_NAMES, _named("password", _is_short_named))
         on(_TOKEN_NAMES, _named("secret", is_token))
@@ -180,6 +180,13 @@ class Detector:
         on(["x-amz-signature", "&sig", "?sig", "x-goog-signature"], _plain(blocks.url_signature, NAMED))
         on(["cvv", "cvc", "card security code", "security code"], _plain(blocks.card_code, NUMBER))
         on(["@"], _at)
+        kinds = [
+            f"kind{end}:{space}{quote}secret"
+            for end in ("", '"')
+            for space in ("", " ")
+            for quote in ("", '"', "'")
+        ]
+        on(kinds, _cluster)
         card_heads = ["0" * 12, "0000 0000", "0000-0000", "0000.0000", "0000 000", "0000-000"]
         on(card_heads, _plain(private.card, NUMBER))
         on([country + "00" for country in IBAN_LENGTHS], _plain(private.iban, NUMBER))
@@ -257,8 +264,9 @@ class Detector:
         """A long row of letters and digits: a token that begins with nothing telling, or base64 of a text."""
         if text[start - 1 : start] == "\\" and text[start] in "nrt":
             start += 1
-        for rule in self._runs:
-            _try(rule, text, start, hits)
+        for rule, before in self._runs:
+            if before <= start:
+                _try(rule, text, start - before, hits)
         if end - start < _SHORTEST_BLOB or depth >= _DEEPEST:
             return
         inside = blocks.text_inside(text[start:end])
@@ -335,6 +343,11 @@ def _block(text: str, start: int, end: int, hits: Hits) -> None:
         hits.append((found[0], found[1], TOKEN, found[2]))
 
 
+def _cluster(text: str, start: int, end: int, hits: Hits) -> None:
+    for found in blocks.cluster_secret(text, start, end):
+        hits.append((found[0], found[1], NAMED, found[2]))
+
+
 def _surest_first(rule: Rule) -> int:
     """Of rules behind one provider's name, those with fixed letters before those of any."""
     return 0 if rule.pieces[0].texts else 1
@@ -394,7 +407,7 @@ def _stands_alone(text: str, start: int, end: int) -> bool:
 
 
 _OTHER_IDS = re.compile(
-    r"(?:request|trace|span|run|order|session|correlation|event|message|user|build|commit|digest|sha\d*|hash|"
+    r"(?<![A-Za-z_])id[^A-Za-z0-9]*$|(?:request|trace|span|run|order|session|correlation|event|message|user|build|commit|digest|sha\d*|hash|"
     r"checksum|etag|revision|version|deploy\w*|release|page|product|customer|invoice)"
     r"[_\-. ]?(?:id|sha)?[^A-Za-z0-9]*$",
     re.I,

@@ -96,7 +96,7 @@ def value_after(text: str, start: int, end: int) -> Value | None:
 
 _BEHIND_PROVIDER = re.compile(
     rf"""
-    [A-Za-z0-9_.\-\ \t]{{0,32}}?
+    [A-Za-z0-9_.\-\s]{{0,40}}?
     (?:{_QUOTE}|[\ \t\])]){{0,4}}
     (?::{{1,4}}= | [?.+]= | =>? | ={{2,3}} | !={{1,2}} | :(?!//) | > | , | \|\|? | \ (?=[A-Za-z0-9_+/]{{16}}))
     (?:{_GAP}(?:{_QUOTE}|=|\ |[bBrRfFuUL@$](?=["'])|\()){{0,5}}{_GAP}

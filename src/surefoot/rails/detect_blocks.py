@@ -98,8 +98,14 @@ def basic(text: str, start: int, end: int) -> Found:
         return None
     said = _decoded(found[1])
     if said is None or ":" not in said:
-        return None
+        # Where the header says so, bytes that are no text are a password in some other alphabet.
+        announced = "authorization" in text[max(0, start - 30) : start].lower()
+        if not announced or len(found[1]) < 16 or is_dummy(found[1]) or not _MIXED.search(found[1]):
+            return None
     return found.start(1), found.end(1), "basic-auth"
+
+
+_MIXED = re.compile(r"[a-z][A-Z0-9][a-zA-Z]|[0-9][A-Za-z]")
 
 
 def _decoded(blob: str) -> str | None:
@@ -185,6 +191,27 @@ def url_signature(text: str, start: int, end: int) -> Found:
     """Behind `sig` or `signature` in a signed URL: whoever has it may do what it signs."""
     found = _WEBHOOK_SIGNATURE.match(text, end)
     return None if found is None else (found.start(1), found.end(1), "url-signature")
+
+
+_DATA = re.compile(r"[\n{,nt ][\"']?data[\"']?:")
+_ENTRY = re.compile(
+    r"(?:\s|\\+[nrt]|[{,]|#[^\n\\]{0,200})*[\"']?[\w.\-]{1,128}\\?[\"']?:(?:\s|\\+n|[|>][-+]?)*"
+    r"\\?[\"']?([A-Za-z0-9+/]{9,20000}={0,3})(?![A-Za-z0-9+/:])\\?[\"']?"
+)
+
+
+def cluster_secret(text: str, start: int, end: int) -> list[tuple[int, int, str]]:
+    """Around `kind: Secret` of Kubernetes: the values of its `data`, which are base64."""
+    found: list[tuple[int, int, str]] = []
+    if text[end : end + 1].isalnum():
+        return found
+    least, most = max(0, start - 2_000), min(len(text), end + 2_000)
+    data = _DATA.search(text, end, most) or _DATA.search(text, least, start)
+    at = data.end() if data else most
+    while (entry := _ENTRY.match(text, at)) is not None:
+        found.append((entry.start(1), entry.end(1), "secret"))
+        at = entry.end()
+    return found
 
 
 _CVV = re.compile(

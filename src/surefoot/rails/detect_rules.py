@@ -173,6 +173,12 @@ class Rule:
             raise ValueError(f"{self.id}: needs words= or near=, for its shape begins with no fixed letters")
         return tuple((plainly(head), 0) for head in dict.fromkeys(heads))
 
+    @property
+    def before_run(self) -> int:
+        """How many signs of the shape stand before its row of letters, as the `s.` of `s.{w24}`."""
+        first = self.pieces[0]
+        return len(first.texts[0]) if len(first.texts) == 1 and not first.texts[0][-1].isalnum() else 0
+
     def _before(self, word: str) -> int:
         if any(plainly(text).startswith(word) for text in self.pieces[0].texts):
             return 0
