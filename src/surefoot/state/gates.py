@@ -18,14 +18,14 @@ from .transaction import Duty, Transaction
 
 _SQL = load("intake")
 _DUE = load("leases")["due_runs"]
-_ALL = _DUE.replace("{gate}", "")
-_BEGUN = _DUE.replace("{gate}", "AND epoch > 0").replace(
+_ALL = _DUE.replace("/* gate */", "")
+_BEGUN = _DUE.replace("/* gate */", "AND epoch > 0").replace(
     "FROM runs WHERE owner", "FROM runs INDEXED BY runs_begun WHERE owner"
 )
 _NOT_CLOSED = _DUE.replace(
-    "{gate}", "AND (epoch > 0 OR workflow NOT IN (SELECT value FROM json_each(:closed)))"
+    "/* gate */", "AND (epoch > 0 OR workflow NOT IN (SELECT value FROM json_each(:closed)))"
 )
-_NEW = _DUE.replace("{gate}", "AND epoch = 0")
+_NEW = _DUE.replace("/* gate */", "AND epoch = 0")
 
 KEPT = 500
 """Changes of a workflow's intake that are kept."""

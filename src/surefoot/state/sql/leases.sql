@@ -38,7 +38,7 @@ WHERE owner = :worker
 -- name: remove_worker
 DELETE FROM workers WHERE id = ?
 
--- With them the intakes that are closed, or have just opened: where there is one, {gate} is put in and it is asked
+-- With them the intakes that are closed, or have just opened: where there is one, the gate is put in and it is asked
 -- again.
 -- name: due_runs
 SELECT json_group_array(json_array(row, id, epoch, seq, claims, hex(head), hex(data_key), fingerprint, version,
@@ -48,7 +48,7 @@ SELECT json_group_array(json_array(row, id, epoch, seq, claims, hex(head), hex(d
    FROM intake WHERE (:workflow IS NULL OR workflow = :workflow)
      AND (mode <> 'open' OR trial_at IS NOT NULL OR day_until > 0))
 FROM (SELECT * FROM runs WHERE owner IS NULL AND due <= :now
-  AND (:workflow IS NULL OR workflow = :workflow) AND (:most IS NULL OR claims <> :most) {gate}
+  AND (:workflow IS NULL OR workflow = :workflow) AND (:most IS NULL OR claims <> :most) /* gate */
   ORDER BY due LIMIT :limit) AS r
 
 -- name: due_run
