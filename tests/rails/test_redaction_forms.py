@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from surefoot.core.jsons import dumps
 from surefoot.rails.forms import flat, places
+from surefoot.rails.known import _Search
 from surefoot.rails.redaction import Private, Secrets
 
 KEY = "sk_shop-9f/Z+Q7hunter2=xK4mB8vT1"
@@ -249,3 +250,15 @@ def test_the_quick_reading_and_the_one_with_places_are_the_same(text: str, mail:
     assert len(found.starts) == len(found.ends) == len(found.gaps) == len(shown)
     assert found.starts == sorted(found.starts)
     assert all(start < end <= len(text) for start, end in zip(found.starts, found.ends, strict=True))
+
+
+@settings(max_examples=5 * settings().max_examples)
+@given(
+    st.lists(st.text("abc", min_size=1, max_size=4), min_size=1, max_size=6, unique=True),
+    st.text("abcd", max_size=30),
+)
+def test_searching_one_by_one_finds_what_the_automaton_finds(patterns: list[str], text: str) -> None:
+    by_hand, automaton = _Search(patterns), _Search(patterns)
+    automaton._searched = _Search.PAYS
+    assert by_hand.all(text) == automaton.all(text)
+    assert by_hand.hits(text) is automaton.hits(text) is bool(automaton.all(text))

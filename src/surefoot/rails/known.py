@@ -48,7 +48,7 @@ class Known:
     def __init__(self, values: Iterable[Value], *, read: bool = True) -> None:
         patterns: dict[str, str] = {}
         parts: dict[str, tuple[str, bool]] = {}
-        self._flat: dict[str, tuple[Value, frozenset[int]]] = {}
+        self._flat: dict[str, tuple[Value, str]] = {}
         values = list(values)
         for value in values:
             for form in value.forms:
@@ -57,8 +57,7 @@ class Known:
                     continue
                 shown = forms.flat(form)
                 if len(shown) >= forms.SHORTEST and shown not in self._flat:
-                    own = forms.gaps_of(form) if shown != form else frozenset()
-                    self._flat[shown] = (value, own)
+                    self._flat[shown] = (value, form)
         for value in values:
             for part, begins in value.parts:
                 if patterns.setdefault(part, value.label) is value.label:
@@ -137,19 +136,19 @@ class Known:
         found = []
         # All matches, since one that is none after a closer look must not hide another.
         for n, start, end in self._find_flat.overlapping(shown):
-            value, own = self._flat[self._flats[n]]
-            if self._is_one(text, places, start, end, value, own):
+            value, form = self._flat[self._flats[n]]
+            if self._is_one(text, places, start, end, value, form):
                 found.append(Span(places.starts[start], places.ends[end - 1], value.label))
         return found
 
-    def _is_one(
-        self, text: str, places: forms.Places, start: int, end: int, value: Value, own: frozenset[int]
-    ) -> bool:
+    def _is_one(self, text: str, places: forms.Places, start: int, end: int, value: Value, form: str) -> bool:
         """Characters that follow each other, or where they do not, a line break stands between them or the
         value itself has white space."""
         gaps = places.gaps[start + 1 : end]
-        if any(gap == forms.SPACE and n not in own for n, gap in enumerate(gaps, 1)):
-            return False
+        if forms.SPACE in gaps:
+            own = forms.gaps_of(form)
+            if any(gap == forms.SPACE and n not in own for n, gap in enumerate(gaps, 1)):
+                return False
         if value.bounded and forms.BREAK in gaps:
             before, after = text[: places.starts[start]][-1:], text[places.ends[end - 1] :][:1]
             return not (before.isalnum() or after.isalnum())
@@ -189,8 +188,8 @@ class _Search:
     """For any of some patterns. An automaton costs more to make than many searches for a few patterns, and
     most runs end before they have made many: so it is made when it begins to pay."""
 
-    PAYS = 500
-    """Searches for single patterns, each some 50 ns."""
+    PAYS = 150
+    """Searches of a short text: each costs some 50 ns a pattern, the automaton some 8 us a pattern."""
 
     def __init__(self, patterns: Sequence[str]) -> None:
         self._patterns = patterns
@@ -200,20 +199,35 @@ class _Search:
 
     def hits(self, text: str) -> bool:
         if self._longest is None and self._searched < self.PAYS:
-            self._searched += len(self._patterns)
+            self._searched += 1 + len(text) // 2_000
             return any(pattern in text for pattern in self._patterns)
         return bool(self.all(text))
 
     def all(self, text: str) -> list[tuple[int, int, int]]:
         """(pattern, start, end), apart from each other: where several begin, the longest."""
         if self._longest is None:
-            if not self._patterns:
-                return []
+            if self._searched < self.PAYS:
+                self._searched += 1 + len(text) // 2_000
+                return self._one_by_one(text)
             self._longest = AhoCorasick(_readable(self._patterns), matchkind=MatchKind.LeftmostLongest)
         try:
             return self._longest.find_matches_as_indexes(text)
         except UnicodeEncodeError:
             return self._longest.find_matches_as_indexes(_HALF.sub("\ufffd", text))
+
+    def _one_by_one(self, text: str) -> list[tuple[int, int, int]]:
+        found: list[tuple[int, int, int]] = []
+        for n, pattern in enumerate(self._patterns):
+            start = text.find(pattern)
+            while start >= 0:
+                found.append((start, -len(pattern), n))
+                start = text.find(pattern, start + 1)
+        matches, last = [], 0
+        for start, size, n in sorted(found):
+            if start >= last:
+                last = start - size
+                matches.append((n, start, last))
+        return matches
 
     def overlapping(self, text: str) -> list[tuple[int, int, int]]:
         if self._all is None:
