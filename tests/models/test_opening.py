@@ -139,14 +139,14 @@ def test_a_file_is_hashed_once_and_again_when_it_changed(
 ) -> None:
     file = tmp_path / "a.gguf"
     file.write_bytes(b"GGUF one")
-    first = weights._digest(file)
+    first = weights.digest(file)
     hashed: list[str] = []
     real = weights.hashlib.file_digest
     monkeypatch.setattr(weights.hashlib, "file_digest", lambda *given: hashed.append("x") or real(*given))
-    assert weights._digest(file) == first
+    assert weights.digest(file) == first
     assert not hashed
     file.write_bytes(b"GGUF other")
-    assert weights._digest(file) != first
+    assert weights.digest(file) != first
     assert hashed
 
 
@@ -154,9 +154,9 @@ def test_a_file_is_hashed_once_and_again_when_it_changed(
 def test_a_damaged_memory_of_digests_is_no_harm(cache: Path, tmp_path: Path, damage: str) -> None:
     file = tmp_path / "a.gguf"
     file.write_bytes(b"GGUF one")
-    first = weights._digest(file)
+    first = weights.digest(file)
     (cache / "surefoot" / "weights.json").write_text(damage)
-    assert weights._digest(file) == first
+    assert weights.digest(file) == first
 
 
 def test_weights_of_another_content_are_not_the_ones_we_know(

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 
 from ...core.model import Model, ModelSettings
 from ...errors import DefinitionError
-from . import weights
+from . import adapters, weights
 
 PROVIDERS = {"openai": "OpenAIModel", "anthropic": "AnthropicModel", "embedded": "EmbeddedModel"}
 """Each provider's module here, and its class in it."""
@@ -75,12 +75,15 @@ def embedded_available() -> str | None:
 
 
 def _check_embedded(spec: str, model: str) -> None:
+    model, adapter = adapters.split(model)
     is_path = "/" in model or "\\" in model or model.endswith(".gguf")
     if model not in ("", "smollm2") and not is_path:
         raise DefinitionError(
             f"{spec!r} names no model",
             why=f"{model!r} is neither smollm2 nor the path of a GGUF file",
-            remedy="Write embedded, or embedded:/path/to/model.gguf.",
+            remedy="Write embedded, embedded:/path/to/model.gguf, or embedded:smollm2+ADAPTER.",
         )
     if why := (weights.missing_runtime() if is_path else weights.missing()):
         raise DefinitionError(f"{spec!r} cannot run here", why=why, remedy=weights.REMEDY)
+    if adapter and (why := adapters.missing(adapter)):
+        raise DefinitionError(f"{spec!r} cannot run here", why=why, remedy=adapters.REMEDY)

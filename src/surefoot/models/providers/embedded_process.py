@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ...errors import ModelError, ModelRefused, ModelUnavailable
+from .adapters import Adapter
 from .weights import Weights
 
 PROGRAM = Path(__file__).with_name("embedded_server.py")
@@ -35,6 +36,7 @@ class Want:
     weights: Weights
     threads: int
     context: int
+    adapter: Adapter | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ class Child:
             "key": key,
             "threads": self.want.threads,
             "context": self.want.context,
+            "adapter": str(self.want.adapter.path) if self.want.adapter else None,
         }
         try:
             self._process.stdin.write(json.dumps(settings) + "\n")

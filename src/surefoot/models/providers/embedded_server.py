@@ -41,6 +41,10 @@ def _parameters(xllamacpp: Any, settings: dict[str, Any]) -> Any:
     parameters = xllamacpp.CommonParams()
     parameters.model.path = settings["path"]
     parameters.model_alias = {settings["alias"]}
+    if settings["adapter"]:
+        adapter = xllamacpp.CommonAdapterLoraInfo()
+        adapter.path, adapter.scale = settings["adapter"], 1.0
+        parameters.lora_adapters = [adapter]
     parameters.n_ctx = settings["context"]
     parameters.n_parallel = 1
     parameters.cpuparams.n_threads = settings["threads"]

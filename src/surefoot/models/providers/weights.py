@@ -70,7 +70,7 @@ def default_weights() -> Weights:
         raise ModelRefused("the embedded model is not here", why=why, remedy=REMEDY)
     path = _carried()
     assert path is not None
-    weights = Weights(path, _digest(path))
+    weights = Weights(path, digest(path))
     if weights.sha256 != SHA256:
         raise ModelRefused(
             "the embedded model's weights are not the ones that surefoot knows",
@@ -100,7 +100,7 @@ def weights_at(path: str) -> Weights:
             why="it does not begin with the letters GGUF",
             remedy="Give the path of a GGUF file.",
         )
-    return Weights(file.resolve(), _digest(file.resolve()))
+    return Weights(file.resolve(), digest(file.resolve()))
 
 
 def _carried() -> Path | None:
@@ -112,7 +112,8 @@ def _carried() -> Path | None:
     return path if path.is_file() else None
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
+    """The sha256 of a file, remembered until the file changes."""
     stat = path.stat()
     stamp = [stat.st_size, stat.st_mtime_ns]
     memory = _memory()
