@@ -131,6 +131,8 @@ class Simulation:
 
     def move(self) -> None:
         """Something happens."""
+        if self.state.forgotten is not None:
+            return  # nobody can go on with it
         self.now += self.chance.choice([0, 1, SECOND, 60 * SECOND])
         if not self.held:
             if self.chance.random() < 0.5:
@@ -387,6 +389,10 @@ class Simulation:
     def happen_outside(self) -> None:
         """A person decides, cancels or takes up an ended run; or time passes. Only a holder writes."""
         dice = self.chance.random()
+        if self.state.is_ended and not self.held and 0.65 < dice < 0.68:
+            # by the store itself, when nobody holds it
+            self.write(e.RunForgotten("kim", "the customer asked"))
+            return
         if self.state.is_ended and (self.state.status == "succeeded" or dice < 0.7):
             return
         if not self.held:
