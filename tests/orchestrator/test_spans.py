@@ -201,3 +201,11 @@ def test_without_a_provider_there_are_no_spans_and_nothing_is_imported() -> None
         "assert spans.tracer() is None\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+async def test_a_customer_of_another_run_may_be_called_like_a_step(memory: Memory, tmp_path: Path) -> None:
+    """Its private values are looked for in logs, where nobody knows whose they are; a span knows."""
+    await run_it(made(), tmp_path, Ticket(sender="step asked"))
+    run = await run_it(made(), tmp_path, Ticket(sender=MAIL))
+    trace_id, _ = spans.trace_of_run(run)
+    assert "step asked" in {span.name for span in memory.get_finished_spans() if span.context.trace_id == trace_id}

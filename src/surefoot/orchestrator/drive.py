@@ -127,7 +127,10 @@ class Drive:
         open_runs.add(self.run, self.journal.sealer.private)
         workflow = self._deployment.workflow
         content = self._deployment.trace_content
-        spans = follow(self.run, workflow.name, workflow.version, self._clock.now, content=content)
+        private = self.journal.sealer.private
+        spans = follow(
+            self.run, workflow.name, workflow.version, self._clock.now, private, content=content
+        )
         self.journal.spans = spans
         try:
             if await self._take_up():

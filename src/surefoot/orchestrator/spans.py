@@ -20,7 +20,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..core.jsons import dumps, loads
-from .redacting import redactor
+from ..rails.redaction import Private
+from .redacting import open_runs, redactor
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -108,10 +109,12 @@ def tracer() -> Tracer | None:
     return provider.get_tracer("surefoot")
 
 
-def follow(run: str, workflow: str, version: str, now: Callable[[], int], *, content: bool) -> Spans | None:
+def follow(
+    run: str, workflow: str, version: str, now: Callable[[], int], private: Private, *, content: bool
+) -> Spans | None:
     """For one stretch of a run; `content` adds arguments, results and texts. None where nobody listens."""
     found = tracer()
-    return None if found is None else Spans(found, run, workflow, version, now, content=content)
+    return None if found is None else Spans(found, run, workflow, version, now, private, content=content)
 
 
 class Spans:
@@ -124,6 +127,7 @@ class Spans:
         workflow: str,
         version: str,
         now: Callable[[], int],
+        private: Private,
         *,
         content: bool,
     ) -> None:
@@ -132,6 +136,7 @@ class Spans:
         self._trace = trace
         self._tracer = tracer
         self._now = now
+        self._private = private
         self._content = content
         self._open: dict[str, tuple[Span, Context]] = {}
         """Of steps by name, of asks and calls by id."""
@@ -216,7 +221,7 @@ class Spans:
     def _begin(self, name: str, parent: Context, at: int, attributes: dict[str, Any]) -> tuple[Span, Context]:
         kind = self._trace.SpanKind.CLIENT if name.startswith("chat ") else self._trace.SpanKind.INTERNAL
         span = self._tracer.start_span(
-            redactor().withhold(name), parent, kind, _clean(attributes), start_time=at * 1000
+            redactor().scrub(name), parent, kind, _clean(attributes), start_time=at * 1000
         )
         return span, self._trace.set_span_in_context(span, parent)
 
@@ -300,9 +305,13 @@ class Spans:
     def _fail(self, span: Span, error: dict[str, Any]) -> None:
         span.set_attribute(ERROR_TYPE, str(error.get("code", "_OTHER")))
         words = ": ".join(str(error[part]) for part in ("what", "why") if error.get(part))
-        span.set_status(self._trace.Status(self._trace.StatusCode.ERROR, redactor().withhold(words)))
+        with open_runs.at_work(self._private):
+            words = redactor().withhold(words)
+        span.set_status(self._trace.Status(self._trace.StatusCode.ERROR, words))
 
 
 def _clean(attributes: dict[str, Any]) -> dict[str, Any]:
-    redact = redactor().withhold
-    return {name: redact(value) if isinstance(value, str) else value for name, value in attributes.items()}
+    """Views hide private values in somebody's words, and leave the journal's own names: a customer may be
+    called like a step. So only secrets are looked for here."""
+    scrub = redactor().scrub
+    return {name: scrub(value) if isinstance(value, str) else value for name, value in attributes.items()}
