@@ -42,3 +42,17 @@ def _plain(value: Any, kind: Any) -> Any:
     if isinstance(value, str) and "Raw" in str(kind):
         return loads(value)
     return value
+
+
+def story_of(entries: list[Entry]) -> list[str]:
+    """Every event in a few words: its kind, and the step, tool or call that it is about."""
+    lines = []
+    tools: dict[str, str] = {}
+    for entry in entries:
+        event = entry.event
+        if isinstance(event, e.CallIntended):
+            tools[event.call] = event.tool
+        about = [getattr(event, name, None) for name in ("step", "tool")]
+        about.append(tools.get(getattr(event, "call", None) or ""))
+        lines.append(" ".join([event.KIND, *dict.fromkeys(filter(None, about))]))
+    return lines

@@ -30,6 +30,8 @@ class Played:
     after: Tables | None
     changes: Sequence[Change]
     trace: Sequence[str]
+    story: Sequence[str] = ()
+    """Every event in a few words."""
     decisions: Sequence[str] = ()
     """What came of each thing that people said, in order, such as `approve refused: item_closed`."""
     unknown_calls: Sequence[str] = ()

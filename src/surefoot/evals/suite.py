@@ -11,14 +11,12 @@ suite is read, before anything runs.
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -29,7 +27,7 @@ from ..errors import InvalidInput, SurefootError, UsageError
 from .recording import Recording
 from .results import Failure
 from .scenario import Calls, Kill, ModelFault, Scenario, read
-from .world import WorldFactory
+from .world import WorldFactory, state_type
 
 RECORDINGS = "recordings"
 BASELINE = "baseline.jsonl"
@@ -141,13 +139,6 @@ def _world(scenario: Scenario, world: WorldFactory | None) -> Iterator[str]:
             TypeAdapter(kind).validate_python(scenario.world)
         except ValidationError as error:
             yield from (f"world: {line}" for line in lines_of(error))
-
-
-def state_type(world: WorldFactory) -> Any:
-    """What the factory's parameter is annotated with; None where it is not."""
-    function = inspect.unwrap(world)
-    parameters = list(inspect.signature(function).parameters)
-    return get_type_hints(function).get(parameters[0]) if parameters else None
 
 
 def _contradictions(calls: Calls) -> Iterator[str]:

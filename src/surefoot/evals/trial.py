@@ -14,6 +14,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from pydantic_core import to_jsonable_python
@@ -29,12 +31,12 @@ from ..orchestrator.results import Result, Waiting
 from ..orchestrator.runtime import Runtime
 from ..state.sealing import Keyring, RunKey
 from ..testing import ManualClock
-from .canonical import trace_of
+from .canonical import story_of, trace_of
 from .faults import Busy, FaultyInvoker, FaultyModel, Spoil, ToolTape
 from .recording import ToolTurn
 from .results import Played
 from .scenario import Decide, Kill, ModelFault, Scenario, ToolFault
-from .world import World, WorldFactory, changes
+from .world import World, WorldFactory, changes, opening
 
 IDLE = 0.004
 """Seconds of real time without anything under way, after which the clock goes on to what is due next."""
@@ -71,18 +73,25 @@ async def play(
     spoil: Spoil | None = None,
     tools: Sequence[ToolTurn] | None = None,
     encore: Encore | None = None,
+    lasting: Path | None = None,
+    at_commit: Callable[[Literal["before", "after"]], None] | None = None,
 ) -> Played:
     """One run of the scenario to its end, or to where a person would be needed whom the scenario does not
     have. `spoil` stands between the gateway and the tools' functions (negative controls); `tools` answer from
     a recording, where there is no world; `encore` comes after the run, and before the world is looked at.
-    Raises Broken."""
+    With `lasting` the store and the world lie in that folder, and a run that another process began there goes
+    on. Raises Broken."""
     async with AsyncExitStack() as stack:
         try:
-            world = await _open_world(stack, stage, scenario)
+            folder = lasting or Path(stack.enter_context(TemporaryDirectory(prefix="surefoot-")))
+            world = await _open_world(stack, stage, scenario, folder / "world")
             before = None if world is None else _plain(await world.snapshot())
         except Exception as error:
             raise Broken(f"the world did not open: {type(error).__name__}: {error}") from error
         theatre = _Theatre(stage, scenario, models, world, spoil, tools)
+        if lasting is not None:
+            theatre.url = f"sqlite:///{lasting / 'state.db'}"
+        theatre.at_commit = at_commit
         async with theatre.opened():
             result, entries = await theatre.act()
             if encore is not None:
@@ -103,6 +112,7 @@ async def play(
         after=after,
         changes=[] if before is None or after is None else changes(before, after),
         trace=trace_of(result.run, entries),
+        story=story_of(entries),
         decisions=theatre.decisions,
         unknown_calls=[] if theatre.tape is None else theatre.tape.misses,
     )
@@ -112,7 +122,7 @@ def _plain(tables: Any) -> Any:
     return to_jsonable_python(tables, fallback=str)
 
 
-async def _open_world(stack: AsyncExitStack, stage: Stage, scenario: Scenario) -> World | None:
+async def _open_world(stack: AsyncExitStack, stage: Stage, scenario: Scenario, folder: Path) -> World | None:
     if stage.world is None:
         if scenario.world:
             raise InvalidInput(
@@ -121,7 +131,8 @@ async def _open_world(stack: AsyncExitStack, stage: Stage, scenario: Scenario) -
                 remedy='Name it: world = "module:function" in [tool.surefoot] of pyproject.toml.',
             )
         return None
-    return await stack.enter_async_context(stage.world(scenario.world))
+    folder.mkdir(exist_ok=True)
+    return await stack.enter_async_context(opening(stage.world, scenario.world, folder))
 
 
 class _Theatre:
@@ -149,7 +160,7 @@ class _Theatre:
         self._kills = [one for one in scenario.faults if isinstance(one, Kill)]
         start = scenario.now
         self._clock = ManualClock() if start is None else ManualClock(int(start.timestamp() * MICROS))
-        self._url = f"memory:{uuid.uuid4().hex}"
+        self.url = f"memory:{uuid.uuid4().hex}"
         self._ring = SameKeys()
         self._runtime: Runtime | None = None
         self._left = list(scenario.decisions)
@@ -160,6 +171,7 @@ class _Theatre:
         self._uuids = lambda: uuid.UUID(int=next(numbers))
         self._run_ids: Callable[[int], str] = lambda _: RUN
         self._commits = 0
+        self.at_commit: Callable[[Literal["before", "after"]], None] | None = None
         self._killed = False
 
     # ── runtimes ──
@@ -169,6 +181,7 @@ class _Theatre:
         """The store in memory lives as long as somebody holds it open, over all kills."""
         keeper = self._new_runtime(drive=False)
         async with keeper:
+            await self._go_on_from(keeper)
             try:
                 self._runtime = await self._another()
                 yield
@@ -176,11 +189,25 @@ class _Theatre:
                 if self._runtime is not None:
                     await self._runtime.__aexit__(None, None, None)
 
+    async def _go_on_from(self, keeper: Runtime) -> None:
+        """Where a process before this one left the run: at its time, with what people have said by then."""
+        if await keeper.store.run(RUN) is None:
+            return
+        last = (await keeper.entries(RUN))[-1].at
+        await self._clock.advance(max(last - self._clock.now(), 0) / MICROS)
+        for item in await keeper.store.items(run=RUN, status=None):
+            if item.status == "open":
+                continue
+            shown = (item.view.get("tool"), item.view.get("step"))
+            place = next((n for n, one in enumerate(self._left) if _is_about(one, *shown)), None)
+            if place is not None:
+                self._left.pop(place)
+
     def _new_runtime(self, *, drive: bool = True) -> Runtime:
         world = self._world
         return Runtime(
             self._stage.workflow,
-            self._url,
+            self.url,
             grants=self._stage.grants,
             people=self._stage.people,
             models=self._models,
@@ -191,7 +218,7 @@ class _Theatre:
             run_ids=self._run_ids,
             keyring=self._ring,
             drive=drive,
-            crash=self._count_commit if drive and self._kills else None,
+            crash=None if not drive else self._count_commit if self._kills else self.at_commit,
         )
 
     async def _another(self) -> Runtime:
@@ -332,8 +359,11 @@ def _own_dues(state: RunState) -> list[int]:
 
 
 def _fits(said: Decide, item: Waiting) -> bool:
-    wanted = said.tool is None or said.tool == item.tool
-    return wanted and (said.step is None or said.step == item.step)
+    return _is_about(said, item.tool, item.step)
+
+
+def _is_about(said: Decide, tool: str | None, step: str | None) -> bool:
+    return said.tool in (None, tool) and said.step in (None, step)
 
 
 def _decision(said: Decide) -> Decision:

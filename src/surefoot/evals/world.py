@@ -6,15 +6,22 @@ all of it as tables. Effects are counted here, on the other side, and not in the
 the journal knows nothing of is a row that nobody expected.
 
     @asynccontextmanager
-    async def world(state: ShopState) -> AsyncIterator[World]: ...
+    async def world(state: ShopState, folder: Path) -> AsyncIterator[World]: ...
+
+A factory that takes a `folder` keeps everything there: an empty one is a new world, and one that is not is
+the same world again, as it was left. Only with such a world can processes be killed (`surefoot crashtest`).
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter
 
 from ..core.workflow import Resource
 
@@ -31,7 +38,28 @@ class World:
     snapshot: Callable[[], Awaitable[Tables]]
 
 
-WorldFactory = Callable[[Any], AbstractAsyncContextManager[World]]
+WorldFactory = Callable[..., AbstractAsyncContextManager[World]]
+
+
+def lasts(factory: WorldFactory) -> bool:
+    """Whether its worlds outlive a process: it takes a folder."""
+    return len(inspect.signature(factory).parameters) > 1
+
+
+def opening(
+    factory: WorldFactory, state: Mapping[str, Any], folder: Path
+) -> AbstractAsyncContextManager[World]:
+    """The state is handed over as the type that the factory asks for."""
+    kind = state_type(factory)
+    given = dict(state) if kind is None else TypeAdapter(kind).validate_python(dict(state))
+    return factory(given, folder) if lasts(factory) else factory(given)
+
+
+def state_type(factory: WorldFactory) -> Any:
+    """What its first parameter is annotated with; None where it is not."""
+    function = inspect.unwrap(factory)
+    parameters = list(inspect.signature(function).parameters)
+    return get_type_hints(function).get(parameters[0]) if parameters else None
 
 
 @dataclass(frozen=True, slots=True)
