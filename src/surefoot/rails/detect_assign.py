@@ -245,7 +245,7 @@ def is_token(value: Value, text: str) -> bool:
         return False
     if not value.quoted and (value.how == "," or text[value.end : value.end + 1] in ("(", "[")):
         return False
-    if is_identifier(said):
+    if is_identifier(said) or _CONSTANT.fullmatch(said) or said in value.name:
         return False
     if _UUID.fullmatch(said):
         return True
