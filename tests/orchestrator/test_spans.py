@@ -208,4 +208,6 @@ async def test_a_customer_of_another_run_may_be_called_like_a_step(memory: Memor
     await run_it(made(), tmp_path, Ticket(sender="step asked"))
     run = await run_it(made(), tmp_path, Ticket(sender=MAIL))
     trace_id, _ = spans.trace_of_run(run)
-    assert "step asked" in {span.name for span in memory.get_finished_spans() if span.context.trace_id == trace_id}
+    assert "step asked" in {
+        span.name for span in memory.get_finished_spans() if span.context.trace_id == trace_id
+    }
