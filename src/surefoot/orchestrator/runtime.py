@@ -168,7 +168,7 @@ class Runtime:
             grants=policy.narrowed(self.workflow.grants, self._grants),
             secrets=secrets,
             fingerprint=fingerprint,
-            definition=definition,
+            definition=secrets.scrub_json(definition, []),  # a tool's description may name what it was given
             intake=intake,
             people=self._people,
             park_after=self._park_after,
