@@ -47,6 +47,8 @@ async def run_isolated(
         _ENTRY,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        # What opens every run's seals is no tool's business.
+        env={name: value for name, value in os.environ.items() if name != "SUREFOOT_MASTER_KEY"},
         start_new_session=True,
     )
     assert child.stdin is not None and child.stdout is not None
