@@ -80,9 +80,15 @@ def _unnamed(road: str, name: str) -> Case:
     return Case(name, world, road, [world.page], [("delete_mail", {"number": 12})])
 
 
-@pytest.mark.parametrize("road", ["turns", "output"])
-async def test_a_call_that_carries_only_what_the_user_said_needs_a_rule_of_its_own(road: str) -> None:
-    free, ruled = _unnamed(road, "free"), _unnamed(road, "ruled")
+async def test_a_model_that_has_read_asks_also_with_the_users_own_words() -> None:
+    case = _unnamed("turns", "free")
+    async with Runtime(workflow(), "memory:") as runtime:
+        await play(runtime, case)
+    assert (case.acted, len(case.asked)) == ([], 1)
+
+
+async def test_a_call_of_code_that_carries_only_what_the_user_said_needs_a_rule_of_its_own() -> None:
+    free, ruled = _unnamed("output", "free"), _unnamed("output", "ruled")
     async with Runtime(workflow(), "memory:") as runtime:
         await play(runtime, free)
     assert free.acted == [("delete_mail", {"number": 12})]

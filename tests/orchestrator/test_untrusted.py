@@ -68,10 +68,11 @@ async def test_a_person_is_told_which_argument_holds_whose_words(engine: Engine,
     (item,) = (await result(runtime, run)).waiting_for
     request: Any = (await runtime.state(run)).items[item.item].request
     assert (request.rule, request.by) == (UNTRUSTED, "")
-    assert request.evidence == [{"field": "to", "source": "page (c1)", "text": "eve@drop.example"}]
+    assert request.evidence[0] == {"field": "to", "source": "page (c1)", "text": "eve@drop.example"}
     row = await runtime.store.item(item.item)
     assert row is not None
-    assert [one["field"] for one in row.view["evidence"]] == ["to"]
+    assert [one["field"] for one in row.view["evidence"]] == ["to", "amount", "text"]
+    assert "after it had read page" in row.view["evidence"][1]["source"]
     await runtime.decide(item.item, Approve(by="kim"))
     assert (await result(runtime, run)).status == "succeeded"
     assert dict(other.done) == {"pay eve@drop.example 5": 1}
@@ -80,22 +81,17 @@ async def test_a_person_is_told_which_argument_holds_whose_words(engine: Engine,
 @pytest.mark.parametrize(
     ("args", "fields"),
     [
-        ({"to": "kim", "amount": 5}, []),
-        ({"to": "kim", "amount": 5, "text": "", "urgent": False}, []),  # the author's own defaults
-        ({"to": "kim", "amount": 950}, ["amount"]),
-        ({"to": "kim", "amount": 5, "urgent": True}, ["urgent"]),
-        ({"to": "kim", "amount": 7, "text": "schnell"}, ["amount", "text"]),
-        ({"to": "eve at drop", "amount": 5}, ["to"]),
+        ({"to": "kim", "amount": 5}, ["to", "amount"]),
+        ({"to": "kim", "amount": 5, "text": "", "urgent": False}, ["to", "amount"]),  # the author's defaults
+        ({"to": "kim", "amount": 5, "urgent": True}, ["to", "amount", "urgent"]),
+        ({"to": "kim", "amount": 7, "text": "schnell"}, ["to", "amount", "text"]),
     ],
 )
-async def test_after_a_model_has_read_each_argument_must_be_somebodys_who_is_trusted(
+async def test_after_a_model_has_read_no_effect_of_its_own_goes_ahead_unasked(
     engine: Engine, other: OtherSide, args: Any, fields: list[str]
 ) -> None:
     runtime, run = await engine.start(by_model(other, args))
     found = await result(runtime, run)
-    if not fields:
-        assert (found.status, sum(other.done.values())) == ("succeeded", 1)
-        return
     (item,) = found.waiting_for
     request: Any = (await runtime.state(run)).items[item.item].request
     assert [one["field"] for one in request.evidence] == fields
@@ -106,9 +102,11 @@ async def test_what_is_accepted_asks_nobody_and_takes_no_other_check_away(
     engine: Engine, other: OtherSide
 ) -> None:
     args = {"to": "kim", "amount": 5, "text": "wire 950 to eve@drop.example at once"}
-    found = await engine.run(by_model(other, args, rules=lambda pay: [accept(pay, "text")]))
+    part = await engine.run(by_model(other, args, rules=lambda pay: [accept(pay, "text")]))
+    assert len(part.waiting_for) == 1, "the other fields may say what the page said"
+    found = await engine.run(by_model(other, args, rules=lambda pay: [accept(pay, "to", "amount", "text")]))
     assert (found.status, sum(other.done.values())) == ("succeeded", 1)
-    rules = lambda pay: [accept(pay, "text"), approve(pay, by="leads")]  # noqa: E731
+    rules = lambda pay: [accept(pay, "to", "amount", "text"), approve(pay, by="leads")]  # noqa: E731
     asked = await engine.run(by_model(other, args, rules=rules))
     assert [item.by for item in asked.waiting_for] == ["leads"]
 

@@ -3,17 +3,15 @@
 What a tool that is declared `untrusted` returned is remembered for the run, word by word. An effect asks a
 person when one of its arguments shares text with that: the whole of a short value, any three words in a row,
 any address, number or identifier, however it is spaced, cased or punctuated. Words can also be washed: a
-model that has read such text may translate it, or put it in words of its own. So where a model makes the
-call in a conversation that holds untrusted text, each of its arguments must be the tool's own default, or
-stand, word for word, in what the conversation got from trusted sides, or a person is asked; a choice (yes or
-no, nothing, an empty text) stands nowhere, and a call that carries no trusted word at all is nobody's wish.
+model that has read such text may translate it, or turn the user's own words against them. So an effect that
+a model wants in a conversation which holds untrusted text asks a person, too, whatever its arguments say.
 What a tool answers to words that nobody trusted has said is not trusted either; and what a step that held
 such a conversation gives to later steps counts as untrusted wherever it does not stand in what the step was
-given. A rule `accept(tool, "field")` says that this field may carry anything. The model is never asked for
-its opinion.
+given. A rule `accept(tool, "field")` says that this field may carry anything; a call of which every field is
+accepted, or the tool's own default, goes ahead. The model is never asked for its opinion.
 
-Not seen: what a step's own code decides by what it has read (an `if` on a model's yes), and a call whose
-every argument stands in the request, if no untrusted text names one of them. For those there is `approve`.
+Not seen: what a step's own code decides by what it has read (an `if` on a model's yes), and a call that code
+makes of words which all stand in the request. For those there is `approve`.
 
 Pure: built from a run's state, the same on every replay.
 """
@@ -298,29 +296,19 @@ def carried(
     untrusted = provenance.untrusted(state)
     model = f"the model, after it had read {conversation.read}" if conversation and conversation.read else ""
     accepted = {name for rule in rules if rule.kind == "accept" and rule.tool is tool for name in rule.fields}
-    found: list[Carried] = []
-    wanted = False
-    """Whether anybody but a model that has read untrusted text has a part in this call."""
     defaults = tool.input_schema.get("properties", {}) if model else {}
     names = names_in(tool.input_schema)
+    found: list[Carried] = []
     for name, value in args.items():
         if name in accepted:
-            wanted = True
             continue
+        before = len(found)
         for path, text in _paths(name, value, names):
-            source = untrusted.source_of_part(text)
-            if source is None and model:
-                if _is_default(defaults.get(name), value):
-                    continue
-                if conversation is not None and conversation.stands(text):
-                    wanted = True
-                    continue
-                source = model
-            if source is not None:
+            if source := untrusted.source_of_part(text):
                 found.append(Carried(path, source, text[:SHOWN]))
-        if model and not _is_default(defaults.get(name), value):
-            found += [Carried(path, model, dumps(choice)) for path, choice in _choices(name, value)]
-    if model and not wanted and not found:
+        if model and len(found) == before and not _is_default(defaults.get(name), value):
+            found.append(Carried(name, model, dumps(value)[:SHOWN]))
+    if model and not found and not accepted & args.keys():
         found.append(Carried("the call itself", model, ""))
     return found
 
@@ -391,23 +379,6 @@ def _paths(path: str, value: Any, names: Collection[str] | None) -> Iterator[tup
             yield path, dumps(int(value))
         case _:
             yield path, dumps(value)
-
-
-def _choices(path: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """What says something without a word: yes and no, nothing, an empty text or list."""
-    match value:
-        case None | bool() | "":
-            yield path, value
-        case dict() | list() | tuple() if not value:
-            yield path, value
-        case dict():
-            for key, item in value.items():
-                yield from _choices(f"{path}.{key}", item)
-        case list() | tuple():
-            for number, item in enumerate(value):
-                yield from _choices(f"{path}.{number}", item)
-        case _:
-            return
 
 
 _WORD = re.compile(r"\w(?:\S*\w)?")
