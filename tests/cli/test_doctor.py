@@ -1,7 +1,13 @@
 """`surefoot doctor` and `surefoot db`: whether this machine is in order, and what to do where it is not."""
 
+import hashlib
+import json
 import sqlite3
 from typing import Any
+
+import pytest
+
+from surefoot.models.providers.weights import SHA256
 
 from .conftest import Shell
 
@@ -81,3 +87,17 @@ def test_upgrade_makes_the_store_and_says_so_again(shell: Shell) -> None:
     again = shell.here("db", "upgrade", "--json").json
     assert again["before"] == again["after"] == first["after"]
     assert "newest" in shell.here("db", "upgrade").out
+
+
+@pytest.mark.live_embedded
+def test_an_adapter_that_is_not_what_it_says_is_wrong(shell: Shell) -> None:
+    place = shell.folder / "desk" / "adapter"
+    place.mkdir(parents=True)
+    (place / "one.gguf").write_bytes(b"GGUF")
+    right = hashlib.sha256(b"GGUF").hexdigest()
+    for sha256, level in ((right, "ok"), ("0" * 64, "wrong")):
+        manifest = {"file": "one.gguf", "sha256": sha256, "weights": SHA256, "outputs": ["Triage"]}
+        (place / "adapter.json").write_text(json.dumps(manifest))
+        code, found = signs(shell)
+        assert (code, found["adapter"][0]["level"]) == (int(level == "wrong"), level)
+        assert "desk/adapter" in found["adapter"][0]["what"]

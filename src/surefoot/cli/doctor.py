@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import SurefootError
-from ..models.providers import VARIABLES, embedded_available
+from ..models.providers import VARIABLES, embedded_adapters, embedded_available
 from ..orchestrator.clock import SystemClock
 from ..orchestrator.intake import IntakeView, views
 from ..settings import Settings
@@ -178,11 +178,26 @@ def _models() -> Iterator[Sign]:
     if missing is None:
         what = "a model of 135M parameters runs here: enough for the demo's short decisions, not for an agent"
         yield Sign("ok", "embedded", what)
+        yield from _adapters()
     else:
         yield Sign("note", "embedded", f"not usable: {missing}", "`make setup` in a checkout installs it.")
     for provider, (key, url) in VARIABLES.items():
         told = [f"{name} is set" for name in (key, url) if os.environ.get(name)]
         yield Sign("ok" if told else "note", provider, ", ".join(told) or f"{key} is not set")
+
+
+def _adapters() -> Iterator[Sign]:
+    try:
+        found = embedded_adapters()
+    except SurefootError as error:
+        yield Sign("wrong", "embedded", f"{error.what}: {error.why}", error.remedy)
+        return
+    for name, one in found:
+        if isinstance(one, SurefootError):
+            yield Sign("wrong", "adapter", f"{one.what}: {one.why}", one.remedy)
+            continue
+        used = f"for {', '.join(sorted(one.outputs))} only" if one.outputs else "for every answer"
+        yield Sign("ok", "adapter", f"{name} ({one.version}), {used}; without it: --model embedded")
 
 
 def _clock() -> Iterator[Sign]:

@@ -12,7 +12,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from ...core.model import Model, ModelSettings
-from ...errors import DefinitionError
+from ...errors import DefinitionError, ModelRefused
 from . import adapters, weights
 
 PROVIDERS = {"openai": "OpenAIModel", "anthropic": "AnthropicModel", "embedded": "EmbeddedModel"}
@@ -72,6 +72,11 @@ def settings_from_environment(environment: Mapping[str, str] | None = None) -> d
 def embedded_available() -> str | None:
     """Why `embedded` cannot run here, or None where it can. Quick: for `surefoot doctor` and tests."""
     return weights.missing()
+
+
+def embedded_adapters() -> list[tuple[str, adapters.Adapter | ModelRefused]]:
+    """The adapters of this folder, held against the default weights. Raises ModelRefused without those."""
+    return adapters.adapters_here(weights.default_weights())
 
 
 def _check_embedded(spec: str, model: str) -> None:

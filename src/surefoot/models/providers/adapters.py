@@ -87,6 +87,18 @@ def adapter_of(name: str, weights: Weights) -> Adapter:
     return Adapter(name, path, found, frozenset(manifest["outputs"]))
 
 
+def adapters_here(weights: Weights) -> list[tuple[str, Adapter | ModelRefused]]:
+    """The adapters of this folder and of the packages in it, by name; or what is wrong with one."""
+    found: list[tuple[str, Adapter | ModelRefused]] = []
+    for file in sorted([*Path().glob(f"*/{MANIFEST}"), *Path().glob(f"*/*/{MANIFEST}")]):
+        name = file.parent.as_posix()
+        try:
+            found.append((name, adapter_of(name, weights)))
+        except ModelRefused as error:
+            found.append((name, error))
+    return found
+
+
 REMEDY = "Restore its folder, or use the model as it comes: embedded:smollm2"
 
 
