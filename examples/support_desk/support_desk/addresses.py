@@ -27,13 +27,15 @@ _ORDER_NUMBER = re.compile(r"\bSD[- ]?\d+|\border (?:number |no\.? )?#?\d+", re.
 _OLD = re.compile(
     r"\b(?:old|from|instead|not|no longer|previous|former|wrong|used to)\b|n['’]t\b", re.IGNORECASE
 )
+_MORE_OF_IT = re.compile(r",[ ]*(?!Thank|Please|Best|Kind|Many|Regards|Cheers|I\b|We\b)[A-Z0-9]")
 _CLOSING = re.compile(
     r"^\s*(?:(?:kind|best|warm|many) )?(?:regards|wishes|thanks|thank you|cheers|sincerely|yours)\b.{0,25}$",
     re.IGNORECASE | re.MULTILINE,
 )
 _SOMEWHERE_ELSE = re.compile(
     r"\bc/o\b|\b(?:care of|attn|neighbou?r\w*|office|company|reception|floor|apartment|apt|flat|unit|suite"
-    r"|locker|friend\w*|sister\w*|brother\w*|parents?|mother\w*|father\w*|p\.? ?o\.? box|pick[- ]?up)\b",
+    r"|locker|friend\w*|sister\w*|brother\w*|parents?|mother\w*|father\w*|wife|husband|son|daughter|aunt|uncle"
+    r"|colleague\w*|hotel|hospital|mr|mrs|ms|dr|recipient|p\.? ?o\.? box|pick[- ]?up|invoice|billing)\b",
     re.IGNORECASE,
 )
 _ABROAD = re.compile(
@@ -47,7 +49,7 @@ _ABROAD = re.compile(
 def new_address(mail: str, current: Address) -> Address | str:
     """The address in the mail that is not the order's own, or why a person has to look."""
     if _SOMEWHERE_ELSE.search(mail):
-        return "The mail speaks of somebody else's place, or of a flat, floor or office."
+        return "The mail speaks of somebody else's place, of a flat, floor or office, or of an invoice."
     if _ABROAD.search(mail):
         return "The mail speaks of another country."
     found: list[Address] = []
@@ -60,6 +62,8 @@ def new_address(mail: str, current: Address) -> Address | str:
             continue
         if doubt := _doubt(before, street):
             return doubt
+        if _MORE_OF_IT.match(mail, match.end()):
+            return "The address in the mail goes on after the town."
         if _CLOSING.search(mail, 0, match.start()):
             return "The address in the mail may be only the sender's signature."
         found.append(address)

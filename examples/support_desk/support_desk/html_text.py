@@ -24,10 +24,25 @@ _HIDDEN = re.compile(
 def plain(html: str) -> str:
     """The visible text; " " where there is none, because a mail without words is still a mail."""
     reader = _Reader()
-    reader.feed(html)
+    # What never ends would make the parser look for its end again and again: 25 s for a mail of 200 kB.
+    whole, _, rest = _without_comments(html).rpartition(">")
+    reader.feed(f"{whole}>" if whole else "")
+    reader.feed(rest.partition("<")[0])
     reader.close()
     lines = (re.sub(r"[^\S\n]+", " ", line).strip() for line in "".join(reader.parts).split("\n"))
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()[:20_000] or " "
+
+
+def _without_comments(html: str) -> str:
+    parts: list[str] = []
+    end = 0
+    while (start := html.find("<!--", end)) >= 0:
+        parts.append(html[end:start])
+        end = html.find("-->", start)
+        if end < 0:
+            return "".join(parts)
+        end += 3
+    return "".join([*parts, html[end:]])
 
 
 class _Reader(HTMLParser):
