@@ -7,22 +7,25 @@ not.
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from decimal import Decimal, InvalidOperation
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from jsonschema import Draft202012Validator
+from referencing import Registry
 
-from ..core.jsons import dumps, loads
+from ..core.jsons import loads
 from ..core.states import CallState
+from .compare import apart, at_path, contained, cut, difference, differences, shown
 from .results import Failure, Played
 from .scenario import Expect, Scenario, WorldCheck
 from .world import Change
 
 Check = Callable[[Expect, Played], Iterator[Failure]]
 
-SHOWN = 120
+MOST = 10
+"""Failures of one check that are told one by one."""
 
 
 def failures(scenario: Scenario, played: Played) -> list[Failure]:
@@ -43,12 +46,12 @@ def status(expect: Expect, played: Played) -> Iterator[Failure]:
             why = f" ({played.error.get('code')}: {played.error.get('what', '')})"
         elif open_items := played.state.open_items():
             why = f" (for: {', '.join(item.request.reason for item in open_items)})"
-        yield Failure("status", expect.status, _cut(played.status + why))
+        yield Failure("status", expect.status, cut(played.status + why))
     if expect.degraded is not None and played.state.degraded != expect.degraded:
-        yield Failure("degraded", _said(expect.degraded), _said(played.state.degraded))
+        yield Failure("degraded", shown(expect.degraded), shown(played.state.degraded))
     code = played.error.get("code") if played.error else None
     if expect.error is not None and code != expect.error:
-        yield Failure("error", expect.error, _said(code))
+        yield Failure("error", expect.error, "none" if code is None else cut(str(code)))
 
 
 def output(expect: Expect, played: Played) -> Iterator[Failure]:
@@ -58,14 +61,14 @@ def output(expect: Expect, played: Played) -> Iterator[Failure]:
     if "equals" in wanted.model_fields_set and (found := difference(wanted.equals, played.output)):
         path, one, other = found
         yield Failure("output.equals", one, other, path)
-    for failure in _contained(wanted.contains or {}, played.output, ""):
-        yield Failure("output.contains", failure.expected, failure.got, failure.where)
+    for path, one, other in contained(wanted.contains or {}, played.output):
+        yield Failure("output.contains", one, other, path)
     if wanted.matches is not None:
         yield from _matches(wanted.matches, played.output)
     for path in wanted.absent:
         present, value = at_path(played.output, path)
         if present:
-            yield Failure("output.absent", "nothing", _said(value), path)
+            yield Failure("output.absent", "nothing", shown(value), path)
 
 
 def steps(expect: Expect, played: Played) -> Iterator[Failure]:
@@ -86,7 +89,7 @@ def calls(expect: Expect, played: Played) -> Iterator[Failure]:
     if wanted is None:
         return
     made = list(played.state.calls.values())
-    counted = Counter(call.tool for call in made if call.status not in ("undone",))
+    counted = Counter(call.tool for call in made if call.status != "undone")
     for tool, number in wanted.count.items():
         if counted[tool] != number:
             yield Failure("calls.count", f"{number}", f"{counted[tool]}", tool)
@@ -107,22 +110,19 @@ def calls(expect: Expect, played: Played) -> Iterator[Failure]:
     yield from _order(wanted.order, made)
     for want in wanted.made:
         same = [call for call in made if call.tool == want.tool]
-        fitting = [call for call in same if not list(_contained(want.args, loads(call.args), ""))]
-        expected = f"{want.tool}({dumps(want.args)}) {want.status}"
+        fitting = [call for call in same if not any(contained(want.args, loads(call.args)))]
+        expected = cut(f"{want.tool}({shown(want.args)}) {want.status}")
         if not fitting:
-            yield Failure("calls.made", _cut(expected), _cut("; ".join(map(_call, same)) or "no call of it"))
+            yield Failure("calls.made", expected, cut("; ".join(map(_call, same)) or "no call of it"))
         elif not any(call.status == want.status for call in fitting):
-            yield Failure("calls.made", _cut(expected), _cut(f"it is {fitting[0].status}"), fitting[0].step)
+            yield Failure("calls.made", expected, f"it is {fitting[0].status}", fitting[0].step)
 
 
 def _order(wanted: list[str], made: list[CallState]) -> Iterator[Failure]:
-    left = list(wanted)
-    for call in made:
-        if left and call.tool == left[0]:
-            left.pop(0)
-    if left:
-        called = [call.tool for call in made]
-        yield Failure("calls.order", " then ".join(wanted), _cut(" then ".join(called) or "no call"))
+    """By first calls: a refund before the look-up is wrong, also where another one follows it."""
+    called = list(dict.fromkeys(call.tool for call in made))
+    if [tool for tool in called if tool in wanted] != wanted:
+        yield Failure("calls.order", " then ".join(wanted), cut(" then ".join(called) or "no call"))
 
 
 def asked(expect: Expect, played: Played) -> Iterator[Failure]:
@@ -148,78 +148,126 @@ def asked(expect: Expect, played: Played) -> Iterator[Failure]:
 def world(expect: Expect, played: Played) -> Iterator[Failure]:
     """With a world there is always a frame, also where the scenario says nothing of it."""
     if played.before is None or played.after is None:
+        if expect.world is not None:
+            yield Failure("world", "a world to look at", "none")
         return
     wanted = expect.world or WorldCheck()
-    left = [change for change in played.changes if not _may_change(change, wanted)]
     for table, number in wanted.added.items():
-        came = [change for change in left if change.table == table and change.kind == "added"]
+        came = [change for change in played.changes if change.table == table and change.kind == "added"]
         if len(came) != number:
-            shown = "; ".join(_row(change) for change in came)
-            yield Failure("world.added", f"{number}", _cut(f"{len(came)}: {shown}" if came else "0"), table)
-        left = [change for change in left if change not in came]
-    for table, rows in wanted.changes.items():
-        for key, values in rows.items():
-            mine = [change for change in left if (change.table, change.row) == (table, key)]
-            left = [change for change in left if change not in mine]
-            yield from _row_is(played, table, key, values, mine, _free_columns(wanted, table))
-    for change in left:
-        yield Failure("world.frame", "no change", _cut(str(change)), f"{change.table}[{change.row}]")
+            rows = "; ".join(_row(change) for change in came[:MOST])
+            yield Failure("world.added", f"{number}", cut(f"{len(came)}: {rows}" if came else "0"), table)
+    for table, named in wanted.changes.items():
+        for key, values in named.items():
+            yield from _row_is(played, table, key, values)
+    yield from _few("world.frame", "no change", list(_frame(wanted, played)))
 
 
-def _row_is(
-    played: Played, table: str, key: str, values: Any, mine: list[Change], free: set[str]
-) -> Iterator[Failure]:
+def _row_is(played: Played, table: str, key: str, values: dict[str, Any] | None) -> Iterator[Failure]:
+    """The row has these values, and did not have them before."""
     where = f"{table}[{key}]"
-    row = (played.after or {}).get(table, {}).get(key)
+    before, after = ((side or {}).get(table, {}).get(key) for side in (played.before, played.after))
     if values is None:
-        if row is not None or not mine:
-            yield Failure(
-                "world.changes", "the row to be gone", "it is there" if row else "it never was", where
-            )
+        if after is not None or before is None:
+            yield Failure("world.changes", "the row to be gone", _state(before, after), where)
         return
-    if row is None:
-        yield Failure("world.changes", _said(values), "no such row", where)
+    if after is None:
+        yield Failure("world.changes", shown(values), "no such row", where)
         return
-    for name, value in values.items():
-        if difference(value, row.get(name)) is not None:
-            yield Failure("world.changes", _said(value), _said(row.get(name)), f"{where}.{name}")
-        elif not any(name in change.cells for change in mine):
+    if not values and not any((change.table, change.row) == (table, key) for change in played.changes):
+        yield Failure("world.changes", "a change", "it is as it was", where)
+    for path, value in values.items():
+        there, found = at_path(after, path)
+        was_there, was = at_path(before, path)
+        if not there or difference(value, found) is not None:
+            one, other = apart(value, found)
+            yield Failure("world.changes", one, other if there else "nothing", f"{where}.{path}")
+        elif was_there and difference(was, found) is None:
             yield Failure(
-                "world.changes", f"a change to {_said(value)}", "it was so before", f"{where}.{name}"
+                "world.changes", f"a change to {shown(value)}", "it was so before", f"{where}.{path}"
             )
-    for change in mine:
-        if change.kind == "changed":
-            for name, (before, after) in change.cells.items():
-                if name not in values and name not in free:
-                    said = f"{_said(before)} -> {_said(after)}"
-                    yield Failure("world.frame", "no change", said, f"{where}.{name}")
 
 
-def _may_change(change: Change, wanted: WorldCheck) -> bool:
-    if change.table in wanted.may_change:
-        return True
-    return change.kind == "changed" and set(change.cells) <= _free_columns(wanted, change.table)
+def _state(before: Any, after: Any) -> str:
+    return "it is there" if after is not None else "it never was" if before is None else "it is gone"
 
 
-def _free_columns(wanted: WorldCheck, table: str) -> set[str]:
-    return {name.partition(".")[2] for name in wanted.may_change if name.startswith(f"{table}.")}
+def _frame(wanted: WorldCheck, played: Played) -> Iterator[tuple[str, str]]:
+    """(where, what) of every change that nothing allows. A row that came is allowed where its table's new
+    rows are counted, or where it is named; a row that changed, only in what is named of it."""
+    for change in played.changes:
+        named = wanted.changes.get(change.table, {})
+        where = f"{change.table}[{change.row}]"
+        if change.table in wanted.may_change:
+            continue
+        if change.kind != "changed":
+            counted = change.kind == "added" and change.table in wanted.added
+            if not counted and change.row not in named:
+                yield where, f"{change.kind} {_row(change)}"
+            continue
+        prefix = f"{change.table}."
+        free = [name.removeprefix(prefix) for name in wanted.may_change if name.startswith(prefix)]
+        free += named.get(change.row) or {}
+        for column, (before, after) in change.cells.items():
+            for path, one, other in differences(before, after, column):
+                if not any(_covers(name, path) for name in free):
+                    yield f"{where}.{path}", f"{one} -> {other}"
+
+
+def _covers(name: str, path: str) -> bool:
+    """Whether a change at the path lies within what the name stands for, or the name within it."""
+    return name == path or path.startswith(f"{name}.") or name.startswith(f"{path}.")
+
+
+def _few(check: str, expected: str, found: Sequence[tuple[str, str]]) -> Iterator[Failure]:
+    for where, got in found[:MOST]:
+        yield Failure(check, expected, cut(got), where)
+    if len(found) > MOST:
+        yield Failure(check, expected, f"{len(found) - MOST} more of these")
 
 
 # ── words and limits ─────────────────────────────────────────────────────────────────────────────
 
 
 def said(expect: Expect, played: Played) -> Iterator[Failure]:
+    """An effect that was not made has said nothing; but what must not be said must not be tried either."""
     if not expect.said and not expect.not_said:
         return
-    texts = [dumps(played.output)]
-    texts += [call.args for call in played.state.calls.values() if call.is_effect]
-    whole = "\n".join(texts).casefold()
+    effects = [call for call in played.state.calls.values() if call.is_effect]
+    tried = _words([played.output, *(loads(call.args) for call in effects)])
+    made = _words([played.output, *(loads(call.args) for call in effects if call.may_have_happened)])
     for text in expect.said:
-        if _quoted(text) not in whole:
-            yield Failure("said", repr(text), "it is neither in the output nor in an effect's arguments")
+        if _plain(text) not in made:
+            yield Failure("said", cut(repr(text)), "it is neither in the output nor in an effect's arguments")
     for text in expect.not_said:
-        if (place := whole.find(_quoted(text))) >= 0:
-            yield Failure("not_said", f"not {text!r}", _cut(f"…{whole[max(place - 30, 0) : place + 60]}…"))
+        if (place := tried.find(_plain(text))) >= 0:
+            begin, end = max(place - 30, 0), place + len(text) + 30
+            yield Failure("not_said", cut(f"not {text!r}"), cut(f"…{tried[begin:end]}…"))
+
+
+def _words(values: Sequence[Any]) -> str:
+    """All texts and numbers of these values, a line each."""
+    found: list[str] = []
+    left = list(reversed(values))
+    while left:
+        match left.pop():
+            case dict() as value:
+                left += [part for pair in reversed(value.items()) for part in reversed(pair)]
+            case list() as value:
+                left += reversed(value)
+            case None | bool():
+                continue
+            case value:
+                found.append(_plain(str(value)))
+    return "\n".join(found)
+
+
+def _plain(text: str) -> str:
+    """As a reader sees it: no case, no line breaks, no invisible marks, one way to write each letter."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+        text = "".join(sign for sign in text if unicodedata.category(sign) != "Cf")
+    return " ".join(text.casefold().split())
 
 
 def limits(expect: Expect, played: Played) -> Iterator[Failure]:
@@ -240,105 +288,21 @@ def limits(expect: Expect, played: Played) -> Iterator[Failure]:
 CHECKS: tuple[Check, ...] = (status, output, steps, calls, asked, world, said, limits)
 
 
-# ── comparing values ─────────────────────────────────────────────────────────────────────────────
+# ── for the checks above ─────────────────────────────────────────────────────────────────────────
 
 
-def difference(wanted: Any, got: Any, path: str = "") -> tuple[str, str, str] | None:
-    """(path, wanted, got) of the first place where two JSON values differ. A number equals the text that it
-    is written as ("5.00" and 5): money is text in one place and a number in another."""
-    match wanted, got:
-        case dict(), dict():
-            for key in [*wanted, *(key for key in got if key not in wanted)]:
-                inner = f"{path}.{key}".lstrip(".")
-                if key not in got:
-                    return inner, _said(wanted[key]), "nothing"
-                if key not in wanted:
-                    return inner, "nothing", _said(got[key])
-                if found := difference(wanted[key], got[key], inner):
-                    return found
-            return None
-        case list(), list():
-            for number, (one, other) in enumerate(zip(wanted, got, strict=False)):
-                if found := difference(one, other, f"{path}.{number}".lstrip(".")):
-                    return found
-            if len(wanted) != len(got):
-                return path, f"{len(wanted)} items", f"{len(got)} items"
-            return None
-        case _:
-            return None if _same(wanted, got) else (path, _said(wanted), _said(got))
-
-
-def _contained(wanted: Mapping[str, Any], got: Any, path: str) -> Iterator[Failure]:
-    """`wanted` names what must be there; what else is there does not matter. A key may be a path
-    (`a.b.0`)."""
-    for key, value in wanted.items():
-        where = f"{path}.{key}".lstrip(".")
-        present, found = at_path(got, key)
-        if not present:
-            yield Failure("", _said(value), "nothing", where)
-        elif isinstance(value, Mapping) and isinstance(found, Mapping):
-            yield from _contained(value, found, where)
-        elif differs := difference(value, found):
-            inner, one, other = differs
-            yield Failure("", one, other, f"{where}.{inner}".rstrip("."))
-
-
-def at_path(value: Any, path: str) -> tuple[bool, Any]:
-    """(whether it is there, what stands there). A key that has dots in it is found as it is, too."""
-    if isinstance(value, Mapping) and path in value:
-        return True, value[path]
-    head, dot, rest = path.partition(".")
-    if isinstance(value, Mapping) and head in value:
-        inner = value[head]
-    elif isinstance(value, list) and head.lstrip("-").isdigit() and -len(value) <= int(head) < len(value):
-        inner = value[int(head)]
-    else:
-        return False, None
-    return at_path(inner, rest) if dot else (True, inner)
-
-
-def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, bool) or isinstance(other, bool) or one is None or other is None:
-        return one is other
-    if isinstance(one, str) and isinstance(other, str):
-        return one == other
-    return _number(one) is not None and _number(one) == _number(other)
-
-
-def _number(value: Any) -> Any:
-    try:
-        return Decimal(str(value))
-    except InvalidOperation:
-        return None
-
-
-def _matches(schema: Mapping[str, Any], value: Any) -> Iterator[Failure]:
-    validator = Draft202012Validator(dict(schema))
+def _matches(schema: dict[str, Any], value: Any) -> Iterator[Failure]:
+    validator = Draft202012Validator(dict(schema), registry=Registry())  # nothing is fetched
     for error in sorted(validator.iter_errors(value), key=lambda one: list(map(str, one.absolute_path)))[:3]:
         where = ".".join(map(str, error.absolute_path))
-        yield Failure(
-            "output.matches",
-            _cut(f"{error.validator}: {error.validator_value}"),
-            _said(error.instance),
-            where,
-        )
-
-
-def _quoted(text: str) -> str:
-    return dumps(text)[1:-1].casefold()
+        wanted = cut(f"{error.validator}: {shown(error.validator_value)}")
+        yield Failure("output.matches", wanted, shown(error.instance), where)
 
 
 def _call(call: CallState) -> str:
-    return _cut(f"{call.tool}({call.args}) {call.status}")
+    return cut(f"{call.tool}({call.args}) {call.status}")
 
 
 def _row(change: Change) -> str:
-    return dumps({name: after for name, (_, after) in change.cells.items()})
-
-
-def _said(value: Any) -> str:
-    return _cut(dumps(value))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+    side = 1 if change.kind == "added" else 0
+    return shown({name: pair[side] for name, pair in change.cells.items()})

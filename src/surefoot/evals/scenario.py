@@ -1,24 +1,40 @@
 """Scenarios: one file each, YAML, with everything that a run of one needs and everything expected of it.
 
 An unknown key is an error, and so is an expectation that nothing can satisfy: what looks checked must be
-checked. The published JSON Schema (`surefoot eval --schema`) is made of these classes.
+checked. The published JSON Schema (`surefoot eval --schema`) is made of these classes and the texts below
+their fields.
 """
 
 from __future__ import annotations
 
+import ast
+import inspect
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
-from ..core.schema import lines_of
 from ..errors import InvalidInput
+from .yaml12 import load
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,79}$")]
 Seconds = Annotated[float, Field(gt=0, le=10 * 365 * 86_400)]
 Count = Annotated[int, Field(ge=1)]
+Some = Annotated[str, StringConstraints(pattern=r"\S")]
+"""A text with something in it: every text holds the empty one."""
 Status = Literal["succeeded", "failed", "cancelled", "waiting"]
 
 
@@ -51,6 +67,8 @@ class Decide(Part):
             raise ValueError("edit needs args, and nothing else takes them")
         if self.decide == "ignore" and self.again:
             raise ValueError("to ignore again says nothing")
+        if self.decide != "settle" and "result" in self.model_fields_set:
+            raise ValueError("only settle takes a result")
         return self
 
 
@@ -92,7 +110,16 @@ class Kill(Part):
     commit: Count
 
 
-Fault = ToolFault | ModelFault | Kill
+def _of_fault(found: Any) -> str:
+    """Which kind is meant, by its own key, so that a misspelt one is told once and where it stands."""
+    keys = found if isinstance(found, dict) else vars(found) if isinstance(found, BaseModel) else ()
+    return "~kill" if "kill" in keys else "~model" if "step" in keys else "~tool"
+
+
+Fault = Annotated[
+    Annotated[ToolFault, Tag("~tool")] | Annotated[ModelFault, Tag("~model")] | Annotated[Kill, Tag("~kill")],
+    Discriminator(_of_fault),
+]
 
 
 class Say(Part):
@@ -107,6 +134,14 @@ class Use(Part):
     use: Annotated[list[tuple[str, dict[str, Any]]], Field(min_length=1)]
 
 
+def _of_turn(found: Any) -> str:
+    keys = found if isinstance(found, dict) else vars(found) if isinstance(found, BaseModel) else ()
+    return "~use" if "use" in keys else "~say"
+
+
+Turn = Annotated[Annotated[Say, Tag("~say")] | Annotated[Use, Tag("~use")], Discriminator(_of_turn)]
+
+
 # ── what is expected ─────────────────────────────────────────────────────────────────────────────
 
 
@@ -116,8 +151,17 @@ class Output(Part):
 
     equals: Any = None
     contains: dict[str, Any] | None = None
+    """A key may be a path, such as `items.0.name`. What else is there does not matter."""
     matches: dict[str, Any] | None = None
-    absent: list[str] = []
+    absent: list[Some] = []
+
+    @model_validator(mode="after")
+    def _complete(self) -> Output:
+        if not ("equals" in self.model_fields_set or self.contains or self.matches or self.absent):
+            raise ValueError("it holds no check")
+        if complaint := _not_a_schema(self.matches or {}):
+            raise ValueError(f"matches: {complaint}")
+        return self
 
 
 class CallCheck(Part):
@@ -131,7 +175,7 @@ class CallCheck(Part):
 class Calls(Part):
     """`count` of calls that were made, by tool; `order` in which tools were first called (others may stand
     between); `made` calls with these arguments; `forbidden` tools that must not be called at all, `refused`
-    how many calls of a tool were refused; `only` the tools that may be called."""
+    how many calls of a tool were refused before they were made; `only` the tools that may be called."""
 
     count: dict[str, Annotated[int, Field(ge=0)]] = {}
     order: list[str] = []
@@ -139,6 +183,14 @@ class Calls(Part):
     forbidden: list[str] = []
     refused: dict[str, Annotated[int, Field(ge=0)]] = {}
     only: list[str] | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Calls:
+        if self == Calls.model_construct():
+            raise ValueError("it holds no check")
+        if len(set(self.order)) != len(self.order):
+            raise ValueError("order names a tool twice, and says when each was called first")
+        return self
 
 
 class Asked(Part):
@@ -149,17 +201,23 @@ class Asked(Part):
     of: list[str] = []
     """Tools or steps that a person was asked about."""
 
+    @model_validator(mode="after")
+    def _complete(self) -> Asked:
+        if self == Asked.model_construct():
+            raise ValueError("it holds no check")
+        return self
+
 
 class WorldCheck(Part):
-    """`changes`: by table, then row: `added` how many rows, or rows by their key with the values that they
-    must have; `null` is a row that went. What is not named here, and not in `may_change`, must be as it
-    was."""
+    """What the run did to the world. What is not named here must be as it was before, in every table."""
 
-    changes: dict[str, dict[str, Any]] = {}
+    changes: dict[str, dict[str, dict[str, Any] | None]] = {}
+    """By table, then by the row's key: the values that it came to have, by column, or by a path into one
+    (`address.city`). `null`: the row went. A value that stood there before is no change, and fails."""
     added: dict[str, Annotated[int, Field(ge=0)]] = {}
     """By table, how many rows came: each effect once, counted on the other side."""
-    may_change: list[str] = []
-    """Tables, or table.column, of which nothing is asked."""
+    may_change: list[Some] = []
+    """Tables, or table.column, of which nothing is asked beyond what stands above."""
 
 
 class Expect(Part):
@@ -172,9 +230,11 @@ class Expect(Part):
     calls: Calls | None = None
     asked: Asked | None = None
     world: WorldCheck | None = None
-    said: list[str] = []
-    """Texts that the run's output or an effect's arguments must hold, whatever their case."""
-    not_said: list[str] = []
+    said: list[Some] = []
+    """Texts that the run's output, or the arguments of an effect that was made, must hold; letters' case and
+    line breaks do not count."""
+    not_said: list[Some] = []
+    """Texts that neither the output nor the arguments of any effect may hold, made or not."""
     usd: Annotated[float, Field(ge=0)] | None = None
     tokens: Annotated[int, Field(ge=0)] | None = None
     model_calls: Annotated[int, Field(ge=0)] | None = None
@@ -201,7 +261,7 @@ class Scenario(Part):
     decisions: list[Decide] = []
     faults: list[Fault] = []
     origin: Literal["written", "recorded", "production"] = "written"
-    turns: dict[str, list[Say | Use]] = {}
+    turns: dict[str, list[Turn]] = {}
     """By step, what the model answers, written by hand; `surefoot eval --record` pins them to their requests.
     Empty where a model was recorded."""
     expect: Expect
@@ -217,16 +277,19 @@ class Scenario(Part):
         return self
 
 
+# ── reading ──────────────────────────────────────────────────────────────────────────────────────
+
+
 def read(path: Path) -> Scenario:
     """One scenario from a file of its own, named by its id. Raises InvalidInput."""
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{path} cannot be read", why=str(error)) from error
     try:
-        found = yaml.load(text, Loader=_Strict)  # noqa: S506  a SafeLoader that refuses doubled keys
-    except yaml.YAMLError as error:
-        raise InvalidInput(f"{path} is no YAML", why=" ".join(str(error).split())) from error
+        found = load(text)
+    except ValueError as error:
+        raise InvalidInput(f"{path} is no YAML that we read", why=str(error)) from error
     if not isinstance(found, dict):
         raise InvalidInput(f"{path} holds no scenario", why="it is not a mapping of keys to values")
     try:
@@ -234,7 +297,7 @@ def read(path: Path) -> Scenario:
     except ValidationError as error:
         raise InvalidInput(
             f"{path} is no scenario",
-            why="; ".join(lines_of(error)),
+            why="; ".join(_lines(error)),
             remedy="`surefoot eval --schema` prints the format; an editor can check against it.",
         ) from error
     if scenario.id != path.stem:
@@ -246,32 +309,69 @@ def read(path: Path) -> Scenario:
     return scenario
 
 
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+def _not_a_schema(schema: dict[str, Any]) -> str:
+    """What is wrong with it, or "". Nothing is fetched when it is used, so it may refer to itself alone."""
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        where = ".".join(map(str, error.absolute_path))
+        return f"{where or 'it'} is no JSON Schema: {error.message}"
+    return "" if not _refers_elsewhere(schema) else "it refers to another document ($ref)"
 
 
-class _Strict(_Loader):  # type: ignore[misc]
-    """A key that stands twice is an error, and dates stay the texts that were written."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key, _ in node.value:
-            name = self.construct_object(key, deep=True)
-            if name in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {name!r} stands twice", key.start_mark
-                )
-            seen.add(name)
-        found: dict[Any, Any] = super().construct_mapping(node, deep)
-        return found
+def _refers_elsewhere(schema: Any) -> bool:
+    match schema:
+        case {"$ref": str(place)} if not place.startswith("#"):
+            return True
+        case dict():
+            return any(map(_refers_elsewhere, schema.values()))
+        case list():
+            return any(map(_refers_elsewhere, schema))
+        case _:
+            return False
 
 
-_Strict.yaml_implicit_resolvers = {
-    first: [(tag, expression) for tag, expression in found if tag != "tag:yaml.org,2002:timestamp"]
-    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
+def _lines(error: ValidationError) -> list[str]:
+    """One for each mistake, with the path as it stands in the file."""
+    found = []
+    for item in error.errors(include_input=False, include_context=False, include_url=False):
+        path = [str(part) for part in item["loc"] if not str(part).startswith("~")]
+        message = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            message = "there is no such key"
+        found.append(f"{'.'.join(path) or 'the scenario'}: {message}")
+    return found
+
+
+# ── the format, for editors ──────────────────────────────────────────────────────────────────────
 
 
 def json_schema() -> dict[str, Any]:
-    """The format, for editors."""
+    """The format, with the texts that stand below the fields in this file as descriptions."""
     schema = Scenario.model_json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    for name, part in {"Scenario": schema, **schema["$defs"]}.items():
+        part.pop("title", None)
+        for field, described in part.get("properties", {}).items():
+            described.pop("title", None)
+            if text := field_texts().get(name, {}).get(field):
+                described["description"] = text
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Scenario", **schema}
+
+
+def field_texts() -> dict[str, dict[str, str]]:
+    """By class and field: the text below it."""
+    found: dict[str, dict[str, str]] = {}
+    for part in ast.parse(inspect.getsource(sys.modules[__name__])).body:
+        if not isinstance(part, ast.ClassDef):
+            continue
+        texts = found.setdefault(part.name, {})
+        for line, below in zip(part.body, part.body[1:], strict=False):
+            match line, below:
+                case (
+                    ast.AnnAssign(target=ast.Name(id=name)),
+                    ast.Expr(value=ast.Constant(value=str(text))),
+                ):
+                    texts[name] = " ".join(text.split())
+                case _:
+                    continue
+    return found
