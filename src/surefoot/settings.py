@@ -308,7 +308,7 @@ SETTINGS: tuple[Setting, ...] = (
         "trace_content",
         ("SUREFOOT_TRACE_CONTENT",),
         _switch,
-        False,
+        False,  # noqa: FBT003  the default of this setting
         "1 or 0: whether spans carry arguments, results and texts too, redacted",
     ),
 )

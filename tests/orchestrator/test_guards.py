@@ -13,7 +13,7 @@ from surefoot.core.schema import Parameters, Shape
 from surefoot.orchestrator.recorder import Recorder, Sealer
 from surefoot.orchestrator.trace import run_json, trace_of
 from surefoot.rails import ledger, policy
-from surefoot.rails.provenance import Conversation, Provenance, Texts
+from surefoot.rails.provenance import Provenance, Texts
 from surefoot.rails.redaction import Secrets
 from surefoot.testing import Say, ScriptedModel, UseTools
 from surefoot.tools import leave
@@ -209,7 +209,7 @@ async def test_in_a_models_conversation_a_broken_provenance_denies_and_the_model
     async def work(order: Order, run: Run) -> str:
         return await run.ask(str, "Pay kim.", {"to": "kim"}, tools=[page, pay])
 
-    monkeypatch.setattr(Conversation, "stands", lambda *_: 1 / 0)
+    monkeypatch.setattr(leave, "carried", lambda *_: 1 / 0)
     model = ScriptedModel(
         {"work": [UseTools([("page", {})]), UseTools([("pay", {"to": "kim"})]), Say("well")]}
     )

@@ -430,7 +430,7 @@ _WORDS = {"error", "reason", "text", "errors", "detail", "calls", "by", "to", "w
 _FIELDS: dict[type[Event], list[tuple[str, bool, Any]]] = {}
 _RAW: dict[type[Event], tuple[str, ...]] = {}
 DATA = _RAW
-"""Fields whose own keys are somebody's data. All other keys of an event are ours, and always what they are."""
+"""Fields whose own keys are somebody's data. All other keys of an event are ours, and stay what they are."""
 for _cls in EVENTS.values():
     _hints = get_type_hints(_cls, include_extras=True)
     _FIELDS[_cls] = [

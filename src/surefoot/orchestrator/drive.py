@@ -128,9 +128,7 @@ class Drive:
         workflow = self._deployment.workflow
         content = self._deployment.trace_content
         private = self.journal.sealer.private
-        spans = follow(
-            self.run, workflow.name, workflow.version, self._clock.now, private, content=content
-        )
+        spans = follow(self.run, workflow.name, workflow.version, self._clock.now, private, content=content)
         self.journal.spans = spans
         try:
             if await self._take_up():

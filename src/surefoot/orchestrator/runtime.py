@@ -16,8 +16,6 @@ from types import TracebackType
 from typing import Any, Literal, Self
 from uuid import UUID, uuid4
 
-from pydantic import ValidationError
-
 from ..core import events as e
 from ..core.clock import Clock
 from ..core.events import Entry
@@ -25,14 +23,11 @@ from ..core.fold import RunState
 from ..core.jsons import Raw, canonical, loads
 from ..core.model import Model, ModelSettings
 from ..core.rule import Decision
-from ..core.schema import Shape, lines_of
 from ..core.workflow import Definition, Resource, fingerprint_of
 from ..errors import (
-    InvalidInput,
     KeyConflict,
     RunNotFound,
     UsageError,
-    WorkflowChanged,
 )
 from ..models.providers import open_model
 from ..rails import policy
@@ -48,6 +43,7 @@ from .clock import SystemClock
 from .deployment import Deployment
 from .drive import Drive
 from .forgetting import Forgotten
+from .forking import fork_of
 from .ids import new_run_id
 from .intake import Intake
 from .logs import install
@@ -57,6 +53,7 @@ from .redacting import know
 from .resources import OpenResources
 from .results import Result, result_of
 from .revealing import Revealed
+from .starting import secret_values, valid_input
 from .worker import Worker
 
 LEASE = 15.0
@@ -144,7 +141,7 @@ class Runtime:
         models = [open_model(spec, self._model_settings) for spec in self._model_specs]
         prompts = Prompts()
         fingerprint, definition = fingerprint_of(self.workflow.describe(prompts.digests(self.workflow)))
-        secrets = Secrets(_secret_values(self.workflow))
+        secrets = Secrets(secret_values(self.workflow))
         intake = Intake(
             self._store,
             self.workflow.name,
@@ -263,7 +260,7 @@ class Runtime:
 
         Raises InvalidInput, and KeyConflict where the key came with another input before.
         """
-        value, plan = self._valid_input(input), self.workflow.plan
+        value, plan = valid_input(self.workflow, input), self.workflow.plan
         now = self._clock.now()
         run = self._run_ids(now)
         run_key = self._deployment.keyring.new_run_key()
@@ -280,28 +277,6 @@ class Runtime:
             grants=None if grants is None else list(grants),
         )
         return await self._submit(run, sealer, [submitted], raw, key, now)
-
-    def _valid_input(self, input: Any) -> Any:
-        shape = self.workflow.plan.input
-        try:
-            # Through JSON and back, so that the first pass sees what a replay would see.
-            if isinstance(input, Mapping | list):
-                return shape.adapter.validate_python(input)
-            return shape.load(shape.dump(input))
-        except ValidationError as error:
-            lines = lines_of(error)
-            raise InvalidInput(
-                f"the input does not fit {self.workflow.name}",
-                why="; ".join(lines),
-                remedy="Give what the input's type asks for.",
-                errors=lines,
-            ) from error
-        except ValueError as error:
-            raise InvalidInput(
-                f"the input does not fit {self.workflow.name}",
-                why=str(error),
-                remedy="Give what the input's type asks for.",
-            ) from error
 
     async def _submit(
         self, run: str, sealer: Sealer, events: Sequence[e.Event], raw: Raw, key: str | None, now: int
@@ -493,52 +468,13 @@ class Runtime:
     async def fork(self, run: str, *, start_from: str, key: str | None = None) -> Started:
         """A new run with the same input, in which all steps that do not need `start_from` are taken over.
         Raises UsageError, WorkflowChanged where what is to be taken over does not fit any more."""
-        state, plan = await self.state(run), self.workflow.plan
-        if start_from not in plan.steps:
-            raise UsageError(
-                f"{self.workflow.name} has no step {start_from!r}",
-                why=f"it has {list(plan.steps)}",
-                remedy="Name one of these.",
-            )
-        assert state.submitted is not None
-        again = {start_from}
-        for wired in plan.steps.values():
-            if again.intersection(wired.needs):
-                again.add(wired.name)
+        state = await self.state(run)
         now = self._clock.now()
         new = self._run_ids(now)
-        sealer = Sealer(new, self._deployment.keyring.new_run_key(), self._deployment.secrets)
-        raw = _still_fitting(sealer, plan.input, state.submitted.input, "the input")
-        events: list[e.Event] = [
-            e.RunSubmitted(
-                input=raw,
-                workflow=self.workflow.name,
-                workflow_version=self.workflow.version,
-                fingerprint=self._deployment.fingerprint,
-                budget=self.workflow.budget.to_json(),
-                rules=self.workflow.rules_digest,
-                key=key,
-                grants=state.submitted.grants,
-                forked_from=run,
-            )
-        ]
-        for name, wired in plan.steps.items():
-            step = state.steps.get(name)
-            if name not in again and step is not None and step.status == "finished":
-                output = _still_fitting(sealer, wired.output, step.output, f"what step {name!r} gave")
-                events.append(e.StepFinished(name, output, how="forked"))
+        deployment = self._deployment
+        sealer = Sealer(new, deployment.keyring.new_run_key(), deployment.secrets)
+        raw, events = fork_of(deployment, state, run, sealer, start_from=start_from, key=key)
         return await self._submit(new, sealer, events, raw, key, now)
-
-
-def _still_fitting(sealer: Sealer, shape: Shape, text: Raw, what: str) -> Raw:
-    try:
-        return sealer.raw(shape, shape.load(text))
-    except ValueError as error:
-        raise WorkflowChanged(
-            f"{what} does not fit its type any more",
-            why="the workflow has changed since",
-            remedy="Fork from an earlier step, or start anew.",
-        ) from error
 
 
 def _waits_for_person(row: RunRow, now: int) -> bool:
@@ -547,9 +483,3 @@ def _waits_for_person(row: RunRow, now: int) -> bool:
     due = row.due is not None and row.due <= now
     waits = row.status == "waiting" and bool(row.summary.get("waiting_for"))
     return waits and not due and row.owner is None
-
-
-def _secret_values(workflow: Definition) -> dict[str, str]:
-    """The values of the workflow's secrets and of every provider's key, as this process has them."""
-    names = [*workflow.secrets, "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "SUREFOOT_MASTER_KEY"]
-    return {name: value for name in names if (value := os.environ.get(name))}

@@ -210,7 +210,7 @@ _ZEROS = str.maketrans("123456789", "000000000")
 
 def read_rules() -> tuple[Rule, ...]:
     """The packaged rules. Raises ValueError where a line is not one."""
-    text = files(__package__).joinpath(FILE).read_text("utf-8")
+    text = files("surefoot.rails").joinpath(FILE).read_text("utf-8")
     return tuple(_rules(text))
 
 
@@ -219,7 +219,10 @@ def _rules(text: str) -> Iterator[Rule]:
         if not line or line.startswith("#"):
             continue
         name, kind, shape, *options = line.split()
-        said = dict(option.partition("=")[::2] for option in options)
+        said: dict[str, str] = {}
+        for option in options:
+            word, _, value = option.partition("=")
+            said[word] = value
         unknown = said.keys() - {"words", "near", "entropy", "allow", "any", "run", "digit"}
         if unknown:
             raise ValueError(f"{name}: no option is called {', '.join(sorted(unknown))}")

@@ -46,8 +46,8 @@ def due_runs(transaction: Transaction, asked: dict[str, Any]) -> tuple[list[list
         if mode == "open" and trial_at is None and day_until <= now:
             continue
         closed.append(workflow)
-        may_try = mode == "open" and trial_at is not None and day_until <= now
-        if may_try and (trial_at <= now or (is_tried and not is_going)):
+        may_try = mode == "open" and day_until <= now
+        if may_try and trial_at is not None and (trial_at <= now or (is_tried and not is_going)):
             trials.append((workflow, pause))
     if not closed:
         return json.loads(text), ()

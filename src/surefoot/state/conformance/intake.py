@@ -152,6 +152,8 @@ async def an_open_breaker_lets_one_run_through_when_its_time_has_come(rig: Rig) 
     await store.turn_intake("desk", _set(trial_at=rig.time + PAUSE, trial_pause=PAUSE))
     assert await _claimed(store) == []
     rig.later(30)
+    for worker in (store, other):  # alive all the while, whichever of them gets the trial
+        await worker.heartbeat(rig.time + 60 * SECOND)
     found = await asyncio.gather(store.claim(10, workflow="desk"), other.claim(10, workflow="desk"))
     tried = [one for part in found for one in part]
     assert [(one.lease.run, one.trial) for one in tried] == [(runs[0], True)], "one, whoever asks"

@@ -1,0 +1,58 @@
+"""What a run starts from: an input that fits, and the secrets that nobody may see of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from pydantic import ValidationError
+
+from ..core.schema import lines_of
+from ..core.workflow import Definition
+from ..errors import InvalidInput
+
+
+def valid_input(workflow: Definition, input: Any) -> Any:
+    """Of its type, as a replay would see it. Raises InvalidInput."""
+    shape = workflow.plan.input
+    try:
+        # Through JSON and back, so that the first pass sees what a replay would see.
+        if isinstance(input, Mapping | list):
+            return shape.adapter.validate_python(input)
+        return shape.load(shape.dump(input))
+    except ValidationError as error:
+        lines = lines_of(error)
+        raise InvalidInput(
+            f"the input does not fit {workflow.name}",
+            why="; ".join(lines),
+            remedy="Give what the input's type asks for.",
+            errors=lines,
+        ) from error
+    except ValueError as error:
+        raise InvalidInput(
+            f"the input does not fit {workflow.name}",
+            why=str(error),
+            remedy="Give what the input's type asks for.",
+        ) from error
+
+
+def secret_values(workflow: Definition) -> dict[str, str]:
+    """The values of the workflow's secrets and of every provider's key, as this process has them; of a URL
+    also the password in it, which alone may turn up elsewhere."""
+    names = [*workflow.secrets, "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "SUREFOOT_MASTER_KEY"]
+    values = {name: value for name in names if (value := os.environ.get(name))}
+    passwords = {
+        f"{name}-password": password for name, value in values.items() if (password := _password(value))
+    }
+    return values | passwords
+
+
+def _password(value: str) -> str:
+    if "://" not in value:
+        return ""
+    try:
+        return unquote(urlsplit(value).password or "")
+    except ValueError:
+        return ""
