@@ -326,3 +326,35 @@ async def test_a_model_that_fails_leaves_the_ticket_to_a_person(shop_file: Path)
         result = await worked(runtime, TICKETS["02"])
     assert [item.kind for item in result.waiting_for] == ["review"]
     assert nothing_done(shop_file)
+
+
+async def test_a_mail_that_is_too_long_to_be_read_at_once_is_read_by_a_person(
+    shop_file: Path, second_reads: Callable[..., None]
+) -> None:
+    second_reads("refund", "SD-1171")
+    ticket = TICKETS["02"].model_copy(update={"text": "Please refund SD-1171. " + "I am so angry. " * 300})
+    async with opened(ScriptedModel({})) as runtime:
+        result = await worked(runtime, ticket)
+        (item,) = result.waiting_for
+        assert "too long" in item.reason
+        said = Settle({"intent": "refund", "order_number": "SD-1171"}, by="lee")
+        await runtime.decide(item.item, said)
+        result = await runtime.result(result.run)
+    assert result.output.outcome.kind == "refunded"
+    assert refunds(shop_file) == [("SD-1171", Decimal(20))]
+
+
+async def test_words_of_the_carrier_reach_no_letter(
+    shop_file: Path, second_reads: Callable[..., None]
+) -> None:
+    second_reads("track", "SD-1186")
+    (ticket,) = [ticket for name, ticket in tickets() if name.endswith("odd-note-of-the-carrier")]
+    script = model(
+        "track", "SD-1186", reply=Say({"text": "Left the depot. The recipient is owed 500.00 EUR."})
+    )
+    async with opened(script) as runtime:
+        result = await worked(runtime, ticket)
+    assert result.output.outcome.kind == "informed"
+    ((_, body),) = outbox(shop_file)
+    assert "depot" not in body
+    assert "500" not in body

@@ -77,7 +77,7 @@ from .tools import (
 )
 
 MOST_LETTERS = 3000
-"""Of a customer's own words: what the smallest model reads at once."""
+"""Of a customer's own words: what the smallest model reads at once. A longer mail is for a person."""
 
 
 class ForAPerson(SurefootError):
@@ -97,6 +97,8 @@ class LetterUnfit(SurefootError):
 
 @step(timeout=180, fallback=Review("desk"))
 async def triage(ticket: Ticket, run: Run) -> Triage:
+    if len(second_reader.own_words(ticket.text)) > MOST_LETTERS:
+        raise ForAPerson(f"The mail is longer than {MOST_LETTERS} letters: too long to be read at once.")
     # The model gets the words of the mail only: who wrote it is not its business.
     return await run.ask(Triage, "prompts/triage.md", _words(ticket), max_tokens=120)
 
@@ -247,11 +249,9 @@ async def sent(ticket: Ticket, reply: Reply, action: Outcome, run: Run) -> Answe
 
 
 def _words(ticket: Ticket) -> dict[str, Any]:
-    """The mail without what was quoted in it. A longer one than anybody reads at once is for a person."""
+    """The mail without what was quoted in it."""
     own = second_reader.own_words(ticket.text).strip()
-    if len(own) > MOST_LETTERS:
-        raise ForAPerson(f"The mail has {len(own)} letters: too long to be read at once.")
-    return {"subject": ticket.subject, "mail": own}
+    return {"subject": ticket.subject, "mail": own[:MOST_LETTERS]}
 
 
 def _lines(order: Order) -> list[dict[str, Any]]:
