@@ -19,7 +19,7 @@ _ADDRESS = re.compile(
     rf"(?P<street>\b\d{{1,4}}[a-z]?[ ]+(?:rue |via |calle )?{_NAME}{_MORE}"
     rf"|\b{_NAME}{_MORE}[ ]\d{{1,4}}[a-z]?)"
     r"[ ]*(?:,[ ]*\n?|\n)[ ]*(?P<postcode>\d{4,5})[ ]+"
-    rf"(?P<city>{_TOWN}(?:[ -]{_TOWN}){{0,2}}?)(?=[ ]*(?:[.,;!?)\n]|$))"
+    rf"(?P<city>{_TOWN}(?:[ -]{_TOWN}){{0,2}}?)(?=[ ]*(?:[.,;!?)\n]|$|instead\b|please\b|thank))"
 )
 _NO_STREET = frozenset("address new to at my our please send deliver ship it is flat unit apt floor".split())
 _LAST_SENTENCE = re.compile(r"(?:.*(?:[.!?:]\s|\n\n))?(.*)$", re.DOTALL)
@@ -27,6 +27,7 @@ _ORDER_NUMBER = re.compile(r"\bSD[- ]?\d+|\border (?:number |no\.? )?#?\d+", re.
 _OLD = re.compile(
     r"\b(?:old|from|instead|not|no longer|previous|former|wrong|used to)\b|n['’]t\b", re.IGNORECASE
 )
+_RIGHT = re.compile(r"\b(?:should be|must be|is now|correct (?:one |address )?is)\b", re.IGNORECASE)
 _MORE_OF_IT = re.compile(r",[ ]*(?!Thank|Please|Best|Kind|Many|Regards|Cheers|I\b|We\b)[A-Z0-9]")
 _CLOSING = re.compile(
     r"^\s*(?:(?:kind|best|warm|many) )?(?:regards|wishes|thanks|thank you|cheers|sincerely|yours)\b.{0,25}$",
@@ -80,6 +81,6 @@ def _doubt(before: str, street: str) -> str:
     said = _ORDER_NUMBER.sub("", lead[1] if lead else before)
     if re.search(r"\d", said) or street.split(maxsplit=1)[0].lower() in _NO_STREET:
         return "The address in the mail has more parts than street, postcode and town."
-    if _OLD.search(said):
+    if _OLD.search(_RIGHT.split(said)[-1]):
         return "The address in the mail may be an old one."
     return ""

@@ -40,8 +40,9 @@ SENT_BACK = pattern(
 )
 """Something is on its way to us already."""
 NOT_HERE = pattern(
-    r"""\b(?:not|never|n't)\b[^.!?]{0,25}\b(?:arriv|receiv|deliver|got|get|came|come|turned\ up|showed\ up)\w*
-    | n't\ [^.!?]{0,15}\b(?:arriv|receiv|deliver)\w*
+    r"""(?:\bnot|\bnever|n['’]t|\bneither)\ (?:(?:yet|been|even|actually|ever|have|was|it)\ ){0,2}
+    (?:arriv|receiv|deliver|got|get|came|come|turn|show|reach|there|here)\w*
+    | \bnothing\b[^.!?]{0,20}\b(?:arriv|came|come|receiv|inside|in\ the)\w*
     | \bempty\b | \bno\ (?:parcel|package|sign)\b | \bstolen\b"""
 )
 """It did not arrive; of a parcel that the carrier says was delivered."""
@@ -55,8 +56,9 @@ SHARE = pattern(
 INCOMPLETE = pattern(r"\b(?:missing|incomplete|lacks?|lacking)\b")
 """Not all of one piece is there."""
 NOT_WANTED = pattern(
-    r"""(?:\b(?:do|does|did|please|should)\ not|n't|\bnever)\ (?:\w+\ ){0,3}?
-    (?:cancel|refund|return|exchange|change|send\ back)"""
+    r"""(?:\b(?:do|does|did|please|should)\ not|n['’]t|\bnever)
+    \ (?:(?:want|need|wish|ask\w*|you|to|an?|any|the|my|for|me)\ ){0,4}
+    (?:cancel|refund|return|exchang|swap|chang|send\ (?:it\ |them\ )?back|money\ back)"""
 )
 """What is not wanted."""
 MONEY, OTHER_ONE = r"\brefund\w*|\bmoney\ back\b", r"\bexchang\w*|\bswap\w*|\breplac\w*|\brepair\w*"
