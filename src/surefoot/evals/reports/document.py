@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from .results import ScenarioResult, SuiteResult, Trial
+from ..results import ScenarioResult, SuiteResult, Trial
 
 
 def to_json(result: SuiteResult) -> dict[str, Any]:
