@@ -208,6 +208,8 @@ HOME = Address(street="12 Mill Lane", postcode="2041", city="Hillport")
         ),
         ("Noah Fields\n7 Quay Street\n2093 Saltmarsh\n\nThank you!", "7 Quay Street, 2093 Saltmarsh"),
         ("Please send it to 7 Quay Street, 2093 Saltmarsh instead.", "7 Quay Street, 2093 Saltmarsh"),
+        ("It should go to 7 Quay Street, Saltmarsh 2093.", "7 Quay Street, 2093 Saltmarsh"),
+        ("7 Quay Street\nBad Saltmarsh 2093", "7 Quay Street, 2093 Bad Saltmarsh"),
         ("to Am Hang 3, 3310 Eastby, thank you", "Am Hang 3, 3310 Eastby"),
         (
             "Not 12 Mill Lane, 2041 Hillport, but 7 Quay Street, 2093 Saltmarsh.",
@@ -245,6 +247,8 @@ def test_an_address_is_taken_word_for_word(mail: str, address: str) -> None:
         "c/o Hansen, 7 Quay Street, 2093 Saltmarsh",
         "P.O. Box 77, 2093 Saltmarsh",
         "7 quay street 2093 saltmarsh",
+        "3 Dock Lane, Hull HU1 2AB",  # another country's postcode
+        "Fish Market 8, Bergen",
     ],
 )
 def test_an_address_that_may_be_wrong_goes_to_a_person(mail: str) -> None:

@@ -14,12 +14,14 @@ from .facts import Address
 _UPPER = "A-ZÀ-ÖØ-Þ"
 _NAME = rf"[{_UPPER}][\w'’-]*\.?"
 _TOWN = rf"[{_UPPER}][\w'’-]*"
+_PLACE = rf"{_TOWN}(?:[ -]{_TOWN}){{0,2}}"
 _MORE = rf"(?:[ ](?:de|la|le|du|des|der|den|of|the|van|von|{_NAME})){{0,4}}"
 _ADDRESS = re.compile(
     rf"(?P<street>\b\d{{1,4}}[a-z]?[ ]+(?:rue |via |calle )?{_NAME}{_MORE}"
     rf"|\b{_NAME}{_MORE}[ ]\d{{1,4}}[a-z]?)"
-    r"[ ]*(?:,[ ]*\n?|\n)[ ]*(?P<postcode>\d{4,5})[ ]+"
-    rf"(?P<city>{_TOWN}(?:[ -]{_TOWN}){{0,2}}?)(?=[ ]*(?:[.,;!?)\n]|$|instead\b|please\b|thank))"
+    r"[ ]*(?:,[ ]*\n?|\n)[ ]*"
+    rf"(?:(?P<postcode>\d{{4,5}})[ ]+(?P<city>{_PLACE}?)|(?P<town>{_PLACE})[ ]+(?P<code>\d{{4,5}}))"
+    r"(?=[ ]*(?:[.,;!?)\n]|$|instead\b|please\b|thank))"
 )
 _NO_STREET = frozenset("address new to at my our please send deliver ship it is flat unit apt floor".split())
 _LAST_SENTENCE = re.compile(r"(?:.*(?:[.!?:]\s|\n\n))?(.*)$", re.DOTALL)
@@ -58,7 +60,8 @@ def new_address(mail: str, current: Address) -> Address | str:
     for match in _ADDRESS.finditer(mail):
         before, begin = mail[begin : match.start()], match.end()
         street = re.sub(r"\s+", " ", match["street"])
-        address = Address(street=street, postcode=match["postcode"], city=match["city"])
+        code, city = match["postcode"] or match["code"], match["city"] or match["town"]
+        address = Address(street=street, postcode=code, city=city)
         if str(address).casefold() == str(current).casefold() or address in found:
             continue
         if doubt := _doubt(before, street):
