@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,17 +18,17 @@ from ..evals.live import live
 from ..evals.progress import Progress
 from ..evals.record import must_not_be_ci, record
 from ..evals.replay import replay
-from ..evals.reports import to_json
-from ..evals.results import ScenarioResult, SuiteResult
+from ..evals.results import SuiteResult
 from ..evals.scenario import json_schema
 from ..evals.statistics import Counts
 from ..evals.suite import Suite, load
 from ..evals.trial import Broken, Stage
 from ..models.providers import open_model
 from ..settings import Settings
+from .eval_reports import Heard, can_be_written, diff, report_options, show, target_of, telling_of, write
 from .failures import DONE, FAILED, WRONG
 from .opening import go, model_settings, warn_of_unknown
-from .options import Given, command, deployment_options, target_argument
+from .options import Given, command, deployment_options
 from .output import Column, Output, Style, clean, one_line
 from .target import load_object, load_target
 
@@ -37,7 +36,7 @@ EXIT: dict[Verdict, int] = {"green": DONE, "red": FAILED, "inconclusive": WRONG}
 
 
 @command("eval")
-@target_argument
+@click.argument("words", nargs=-1, metavar="[TARGET | diff A B]")
 @click.option("--only", multiple=True, metavar="NAME", help="Only scenarios of this id or tag.")
 @click.option("--list", "listing", is_flag=True, help="List the scenarios and run none.")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of a scenario's file, for editors.")
@@ -50,9 +49,10 @@ EXIT: dict[Verdict, int] = {"green": DONE, "red": FAILED, "inconclusive": WRONG}
 @click.option("--resume", metavar="TOKEN", help="Go on with an eval that was cut off.")
 @click.option("--controls/--no-controls", "control", default=True, help="Whether to try negative controls.")
 @click.option("--reason", default="", metavar="TEXT", help="Why, kept in the baseline.")
+@report_options
 def eval(  # noqa: A001  the name of the command, in a module that evaluates nothing else
     given: Given,
-    target: str | None,
+    words: tuple[str, ...],
     only: tuple[str, ...],
     listing: bool,
     schema: bool,
@@ -64,6 +64,7 @@ def eval(  # noqa: A001  the name of the command, in a module that evaluates not
     resume: str | None,
     control: bool,
     reason: str,
+    **reports: Path | None,
 ) -> int:
     """Run the scenarios and compare them with what was accepted.
 
@@ -77,12 +78,17 @@ def eval(  # noqa: A001  the name of the command, in a module that evaluates not
       surefoot eval --only refunds
       surefoot eval --record --only refund-of-a-lamp
       surefoot eval --accept --reason "refunds need no photo any more"
+      surefoot eval --junit eval.xml --markdown eval.md --html eval.html
+      surefoot eval diff before.json after.json
     """
     output, settings = given.output, given.settings
     if schema:
         output.document(json_schema())
         return DONE
-    workflow = load_target(target, settings)
+    if words[:1] == ("diff",):  # a target always has a colon
+        return diff(output, words[1:])
+    files = can_be_written(reports)
+    workflow = load_target(target_of(words), settings)
     warn_of_unknown(given, settings)
     suite = load(folder_of(settings), world_of(settings)).only(only)
     if listing:
@@ -107,18 +113,20 @@ def eval(  # noqa: A001  the name of the command, in a module that evaluates not
     folder = Path(".surefoot") / "evals"
     progress = Progress.resume(folder, resume, about) if resume else Progress.begin(folder, about)
     output.say(f"eval {progress.token}: {len(suite.scenarios)} scenarios", "dim")
-    if live_lane:
-        judge_model = None if judge is None else open_model(judge, model_settings(settings))
-        result = go(_ask(output, stage, suite, progress, cap_usd=cap_usd, judge_model=judge_model))
-    else:
-        result = go(_play(output, stage, suite, progress, whole=not only, control=control))
+    judge_model = None if judge is None else open_model(judge, model_settings(settings))
+    with telling_of(output, len(suite.scenarios)) as heard:
+        if live_lane:
+            result = go(_ask(heard, stage, suite, progress, cap_usd=cap_usd, judge_model=judge_model))
+        else:
+            result = go(_play(heard, stage, suite, progress, whole=not only, control=control))
     if not result.resume:
         progress.end()
     if accept and live_lane:
         result = _accept_live(suite, result, ", ".join(model.name for model in opened))
     elif accept:
         result = _accept(suite, result, reason)
-    _print(output, result)
+    show(output, result)
+    write(files, result)
     return EXIT[result.verdict]
 
 
@@ -140,7 +148,7 @@ def models_of(workflow: Definition, settings: Settings) -> list[Model]:
 
 
 async def _ask(
-    output: Output,
+    heard: Heard,
     stage: Stage,
     suite: Suite,
     progress: Progress,
@@ -154,14 +162,14 @@ async def _ask(
         progress,
         cap_usd=cap_usd,
         judge_model=judge_model,
-        heard=lambda one: _tell(output, one),
+        heard=heard,
     )
 
 
 async def _play(
-    output: Output, stage: Stage, suite: Suite, progress: Progress, *, whole: bool, control: bool
+    heard: Heard, stage: Stage, suite: Suite, progress: Progress, *, whole: bool, control: bool
 ) -> SuiteResult:
-    result = await replay(stage, suite, progress, whole=whole, heard=lambda one: _tell(output, one))
+    result = await replay(stage, suite, progress, whole=whole, heard=heard)
     if not control:
         return result
     passed = [one.id for one in result.scenarios if one.trials[0].outcome == "pass"]
@@ -253,28 +261,3 @@ def _list(output: Output, suite: Suite) -> int:
     rows = [[one.id, one.origin, ", ".join(one.tags), one_line(one.about)] for one in suite.scenarios]
     output.table(columns, rows)
     return DONE
-
-
-def _tell(output: Output, one: ScenarioResult) -> None:
-    if one.verdict != "green":
-        output.say(f"{one.verdict}: {one.id}: {clean(one.why)}", "bad" if one.verdict == "red" else "warn")
-
-
-def _print(output: Output, result: SuiteResult) -> None:
-    if output.json:
-        output.document(to_json(result))
-        return
-    counted: Counter[Verdict] = Counter(one.verdict for one in result.scenarios)
-    said = ", ".join(f"{counted[verdict]} {verdict}" for verdict in EXIT if counted[verdict])
-    caught, planted = result.caught
-    if planted:
-        output.say(f"negative controls: {caught} of {planted} caught ({caught / planted:.0%})")
-    for one in result.controls:
-        if not one.caught:
-            output.say(f"not caught: {one.scenario}: {clean(one.what)}", "warn")
-    for note in result.notes:
-        output.say(note)
-    for reason in result.reasons:
-        output.answer(f"  {clean(reason)}")
-    styles: dict[Verdict, Style] = {"green": "good", "red": "bad", "inconclusive": "warn"}
-    output.answer(f"{result.verdict.upper()}: {said} in {result.took:.1f} s", styles[result.verdict])
