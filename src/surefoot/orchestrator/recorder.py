@@ -67,6 +67,9 @@ def _said(written: str) -> str:
         return written
 
 
+SHORTEST_FINDING = 6
+"""Characters: nothing shorter is a secret, an address or a number of somebody."""
+
 ERROR_TEXTS = frozenset({"what", "why", "remedy", "by"})
 
 
@@ -102,9 +105,13 @@ class Sealer:
         clean = _writable(self.secrets.scrub_json(text, e.DATA[type(event)]))
         if clean is not text:
             event = e.decode(event.KIND, event.VERSION, clean)
-        if e.WORDS[type(event)]:
-            self._detect(clean)
-        view = self._view(event, clean)
+        view = clean
+        if words := e.WORDS[type(event)]:
+            for name in words:
+                if value := getattr(event, name):
+                    self._detect(value)
+            if self.private.placeholders:
+                view = self._view(event, clean)
         sealed = None
         if view is not clean or self._unsealed:
             exact = f'{{"event":{clean},"private":{dumps(self._unsealed)}}}'
@@ -130,17 +137,25 @@ class Sealer:
             return view, None
         return view, self.key.seal(clean.encode(), self._place(kind))
 
-    def _detect(self, clean: str) -> None:
+    def _detect(self, value: Any) -> None:
         """What looks like a secret or like private data is a known value of its run from here on, so that
-        the same value has the same placeholder wherever it stands. Text inside JSON is looked at twice: as it
-        is written, where its key tells what it is, and as what it says."""
-        found = {_said(clean[hit.start : hit.end]): hit.kind for hit in self.detector.find(clean)}
-        if "\\" in clean:
-            for text in leaves(loads(clean)):
-                for hit in self.detector.find(text):
-                    found.setdefault(text[hit.start : hit.end], hit.kind)
-        if found:
+        the same value has the same placeholder wherever it stands. JSON text is looked at as it is written,
+        where its key tells what a value is, and where it has escapes, as what it says."""
+        if type(value) is not str:
+            for text in leaves(value):
+                self._detect(text)
+            return
+        if len(value) < SHORTEST_FINDING:
+            return
+        if hits := self.detector.find(value):
+            found = {_said(value[hit.start : hit.end]): hit.kind for hit in hits}
             self._unsealed |= self.private.learn(found)
+        if "\\" in value and value[0] in '{["':
+            try:
+                inside = loads(value)
+            except ValueError:
+                return  # a model's, cut off or broken: it was looked at as it is
+            self._detect(inside)
 
     def _view(self, event: Event, clean: str) -> str:
         """Private values are hidden where somebody's words or data stand, not in the journal's own fields: a

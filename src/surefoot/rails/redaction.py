@@ -39,15 +39,17 @@ class Secrets:
             if len(value) >= SHORTEST_SECRET
         )
 
+        self._any = any(len(value) >= SHORTEST_SECRET for value in values.values())
+
     def scrub(self, text: str) -> str:
         """The very same object where nothing was found."""
-        return self.known.replace(text)
+        return self.known.replace(text) if self._any else text
 
     def scrub_json(self, text: str, data: Sequence[str] | None = None) -> str:
         """The same for text that is JSON, and stays JSON. `data` are the fields of an object (an event, an
         item) whose own keys are somebody's data: all other keys are ours, and stay also where a secret is
         called so."""
-        return self.known.replace_json(text, data)
+        return self.known.replace_json(text, data) if self._any else text
 
 
 class Private:
