@@ -151,3 +151,13 @@ def test_what_is_no_export_is_a_finding_and_no_crash(shell: Shell, content: str)
     said = shell.here("audit", "verify", "--file", "wrong.jsonl", "--json")
     assert said.code == 1
     assert said.json["findings"]
+
+
+def test_a_run_whose_key_holds_a_known_secret_verifies(shell: Shell) -> None:
+    shell.setenv("SHOP_API_KEY", "Kv9/4IpUiKKRHssE+q==")
+    source = (shell.folder / "till.py").read_text()
+    assert "Workflow(" in source
+    shell.write("till.py", source.replace("    input=", '    secrets=["SHOP_API_KEY"],\n    input=', 1))
+    shell.here("run", "till:till", "--input", "small.json", "--key", "mine-Kv9/4IpUiKKRHssE+q==")
+    said = shell.here("audit", "verify", "--json")
+    assert (said.code, said.json["findings"]) == (0, [])

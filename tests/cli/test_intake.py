@@ -127,3 +127,15 @@ def test_a_store_that_nobody_ever_closed_is_open(shop: Shell) -> None:
     assert state(shop)["state"] == "open"
     (sign,) = [sign for sign in shop.here("doctor", "--json").json["signs"] if sign["about"] == "intake"]
     assert (sign["level"], sign["what"]) == ("ok", "open")
+
+
+def test_a_known_secret_in_a_reason_is_not_kept(shop: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_API_KEY", "Kv9/4IpUiKKRHssE+q==")
+    for word in ("pause", "resume"):
+        shop.here(
+            "intake", word, "spending:spending", "--by", "kim", "--reason", "it is Kv9/4IpUiKKRHssE+q=="
+        )
+    said = shop.here("intake", "show", "spending:spending", "--json").json
+    assert [one["reason"] for one in said["changes"]] == ["it is [secret:SHOP_API_KEY]"] * 2
+    files = [path for path in (shop.folder / ".surefoot").rglob("*") if path.is_file()]
+    assert not [path for path in files if b"4IpUiKKRHssE" in path.read_bytes()]

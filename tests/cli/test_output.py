@@ -175,3 +175,9 @@ def test_every_error_has_an_exit_code_of_the_contract() -> None:
 
 def test_python_m_surefoot_is_the_same_program(shell: Shell) -> None:
     assert shell.process("--version").out.startswith("surefoot ")
+
+
+def test_what_is_cut_is_redacted_before() -> None:
+    card = "4539 1488 0343 6467"
+    for most in range(6, len(f"card {card} of kim")):
+        assert not any(digits in one_line(f"card {card} of kim", most) for digits in ("4539", "1488"))

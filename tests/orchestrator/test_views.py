@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from surefoot import Call, Effect, Private, Run, Runtime, Workflow, approve, step, tool
 from surefoot.orchestrator.trace import run_json, trace_of
+from surefoot.testing import Say, ScriptedModel
 
 pytestmark = pytest.mark.anyio
 
@@ -69,3 +70,24 @@ async def test_a_private_value_in_a_run_s_key_is_hidden(tmp_path: Path) -> None:
         run = await runtime.start(Customer(name="Ann Berg", code="4711"), key="mail of Ann Berg")
         (submitted,) = await runtime.store.events(run.id)
         assert json.loads(submitted.view)["key"] == "mail of [name-1]"
+
+
+async def test_a_prompt_s_beginning_is_redacted_before_it_is_cut(tmp_path: Path) -> None:
+    digits = "4539148803436467"
+    prompt = (
+        f"Answer the customer whose card was refused, it is {digits}. Say what to do, and be kind to them."
+    )
+
+    @step
+    async def said(customer: Customer, run: Run) -> str:
+        return await run.ask(str, prompt, {})
+
+    asking = Workflow(
+        "asking", input=Customer, steps=[said], models=[ScriptedModel({"said": [Say("try another one")]})]
+    )
+    async with Runtime(asking, f"sqlite:///{tmp_path}/state.db") as runtime:
+        run = await runtime.start(Customer(name="kim", code="176"))
+        assert (await runtime.result(run.id)).output == "try another one"
+        views = [event.view for event in await runtime.store.events(run.id)]
+    assert any("Answer the customer" in view for view in views)
+    assert not [view for view in views if digits[:4] in view]

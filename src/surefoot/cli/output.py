@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TextIO, cast
 
 from ..orchestrator.logs import install
+from ..orchestrator.redacting import redactor
 from .redacted import Redacted, Scrubbed
 
 Style = Literal["", "good", "bad", "warn", "dim", "strong"]
@@ -37,7 +38,11 @@ def clean(text: str) -> str:
 
 def one_line(text: str, most: int = 0) -> str:
     text = clean(" ".join(text.split()))
-    return text if not most or len(text) <= most else text[: most - 1] + "…"
+    if not most or len(text) <= most:
+        return text
+    # Before it is cut: half a card's number looks like none, and would pass.
+    text = redactor().withhold(text)
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 @dataclass(frozen=True)

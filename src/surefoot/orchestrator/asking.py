@@ -23,6 +23,7 @@ from ..errors import CallRefused, ModelRefused, NotDone, OutputInvalid, OutputTr
 from ..models.ask import ModelRoad
 from ..rails.provenance import Conversation
 from ..tools.gateway import Gateway
+from .redacting import redactor
 
 
 @dataclass(frozen=True)
@@ -195,9 +196,10 @@ def _note_once(journal: Journal, name: str, event: e.AskRejected | e.AskRepaired
 
 def _label(prompt: str) -> str:
     """What the journal calls a prompt: its file, or the beginning of its text."""
-    return (
-        prompt if len(prompt) <= 60 and "\n" not in prompt else prompt.split("\n", maxsplit=1)[0][:57] + "..."
-    )
+    if len(prompt) <= 60 and "\n" not in prompt:
+        return prompt
+    # Before it is cut: half a token looks like none, and would stand in the view.
+    return redactor().withhold(prompt[:2000]).split("\n", maxsplit=1)[0][:57] + "..."
 
 
 @lru_cache(maxsize=256)

@@ -19,9 +19,9 @@ from ..core.fold import RunState
 from ..core.jsons import dumps, loads
 from ..rails import breaker as rail
 from ..rails.breaker import Breaker, BreakerTerms
-from ..rails.detect import standard
 from ..state.intake import ChangeKind, IntakeChange, IntakeRow, Mode, Sign, Turned
 from ..state.store import Store
+from .redacting import redactor
 
 log = logging.getLogger("surefoot.intake")
 
@@ -130,7 +130,7 @@ class Intake:
 
     async def _say(self, mode: Mode, by: str, reason: str) -> IntakeChange | None:
         # Kept as it may be shown: nothing of it is ever needed exactly.
-        by, reason = (standard().redact(self._scrub(text)) for text in (by, reason))
+        by, reason = (redactor().redact(self._scrub(text)) for text in (by, reason))
 
         def turn(row: IntakeRow, now: int) -> Turned | None:
             if mode == row.mode and (mode != "open" or row.trial_at is None):
