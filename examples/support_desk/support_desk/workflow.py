@@ -292,5 +292,5 @@ desk = Workflow(
     budget=Budget(usd="0.20", tokens=40_000, tool_calls=12, seconds=300),
     resources=[open_shop, open_outbox],
     secrets=["SUPPORT_DESK_SMTP_PASSWORD"],
-    models=["embedded:smollm2"],
+    models=["embedded:smollm2+support_desk/adapter"],
 )

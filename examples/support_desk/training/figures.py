@@ -138,15 +138,13 @@ def main() -> None:
     given = parser.parse_args()
     models = [] if given.without_model else given.model or list(workflow.desk.models)
     print(f"{', '.join(map(str, models)) or 'the second reader alone'}\n\n{HEAD}", flush=True)
-    seen: list[Read] = []
     for name in given.sets.split(","):
         start = time.monotonic()
         reads = asyncio.run(read(probes(name), models))
         print(row(name, reads, time.monotonic() - start), flush=True)
-        seen += reads
-    if given.show:
-        for one in seen:
-            tell(one)
+        if given.show:
+            for one in reads:
+                tell(one)
 
 
 def tell(one: Read) -> None:

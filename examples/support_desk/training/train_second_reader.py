@@ -22,6 +22,8 @@ LEAST = 6
 """Examples in which a feature must occur."""
 ROUNDS = 25
 RATE = 0.35
+STRENGTH = 6.0
+"""Of a theme beside a letter group: there are few of them, and they carry over to other wording."""
 DECAY = 0.0
 
 
@@ -41,8 +43,10 @@ class Rows:
         return np.concatenate(parts), owner, np.repeat(1 / np.sqrt(np.maximum(sizes, 1)), sizes)
 
 
-def fit(rows: Rows, right: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+def fit(rows: Rows, right: np.ndarray, names: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """(votes, bias). Small batches, AdaGrad; the same numbers each time."""
+    width = len(names)
+    strength = np.array([STRENGTH if name.startswith("@") else 1.0 for name in names])
     votes, bias = np.zeros((width, len(INTENTS))), np.zeros(len(INTENTS))
     seen = np.full((width, 1), 1e-4)
     order = np.random.default_rng(1)
@@ -51,6 +55,7 @@ def fit(rows: Rows, right: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarr
         rate = RATE * (1 - turn / ROUNDS)
         for which in np.array_split(order.permutation(len(right)), max(1, len(right) // 32)):
             flat, owner, value = rows.some(which)
+            value = value * strength[flat]
             scores = np.zeros((len(which), len(INTENTS)))
             np.add.at(scores, owner, votes[flat] * value[:, None])
             scores = np.exp(scores + bias - (scores + bias).max(1, keepdims=True))
@@ -63,7 +68,7 @@ def fit(rows: Rows, right: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarr
             seen[touched] += (total**2).mean(1, keepdims=True)
             votes[touched] -= rate * total / np.sqrt(seen[touched])
             bias -= 0.02 * rate * error.sum(0)
-    return votes, bias
+    return votes * strength[:, None], bias
 
 
 def train(given: list[Example]) -> dict[str, object]:
@@ -73,10 +78,10 @@ def train(given: list[Example]) -> dict[str, object]:
     counts = Counter(one for row in found for one in row)
     names = sorted(one for one, count in counts.items() if count >= LEAST)
     right = np.array([INTENTS.index(one.intent) for one in given])  # type: ignore[arg-type]
-    votes, _ = fit(_rows(found, names), right, len(names))
+    votes, _ = fit(_rows(found, names), right, names)
     weight = np.abs(votes - votes.mean(1, keepdims=True)).max(1) * np.sqrt([counts[one] for one in names])
     names = sorted(names[at] for at in np.argsort(-weight, kind="stable")[:KEPT])
-    votes, bias = fit(_rows(found, names), right, len(names))  # again, with what is left
+    votes, bias = fit(_rows(found, names), right, names)  # again, with what is left
     votes -= votes.mean(1, keepdims=True)
     scale = float(np.quantile(np.abs(votes), 0.9995) / 99)
     whole = np.clip(np.rint(votes / scale), -99, 99).astype(int)
@@ -100,7 +105,8 @@ def _rows(found: list[list[str]], names: list[str]) -> Rows:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=9_000)
-    trained = train(list(examples(parser.parse_args().count, seed=2)))
+    # A linear model cannot learn what two wishes are, or none: each pulls its way, and then it is not sure.
+    trained = train(list(examples(parser.parse_args().count, seed=2, without=("two", "none"))))
     votes = trained.pop("votes")
     assert isinstance(votes, dict)
     lines = ",\n".join(
