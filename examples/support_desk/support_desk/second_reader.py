@@ -28,8 +28,8 @@ SURE: Mapping[Intent, float] = {
     "track": 0.6,  # leads to nothing but telling buyers where their own parcel is
     "other": 0.5,  # goes to a person anyway
 }
-"""Below this probability the reader is not sure. Chosen on the desk's tickets and `training/probes/tuning.json`,
-never on the sets that measure."""
+"""Below this probability the reader is not sure. Chosen on the desk's tickets and `probes/tuning.json`, never
+on the sets that measure."""
 FAMILIAR = 0.6
 """At least this share of a ticket's words stands in the examples; another language has next to none."""
 LONGEST = 6_000
