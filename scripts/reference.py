@@ -1,5 +1,5 @@
-"""Writes docs/reference/: the commands as `surefoot` has them, and every error. A test compares; run this
-after a change of either:
+"""Writes docs/reference/: the commands as `surefoot` has them, every error, and the format of scenarios. A
+test compares; run this after a change of any:
 
     .venv/bin/python scripts/reference.py
 """
@@ -7,7 +7,9 @@ after a change of either:
 from __future__ import annotations
 
 import inspect
+import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,6 +17,7 @@ from surefoot.catalogue import Entry, entries
 from surefoot.cli import root
 from surefoot.cli.root import EXAMPLES, SECTIONS
 from surefoot.errors import SurefootError, every_error
+from surefoot.evals import scenario
 from surefoot.settings import OTHER_VARIABLES, SETTINGS
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reference"
@@ -134,7 +137,116 @@ def _entry(entry: Entry, name: str) -> list[str]:
     return [f"### {entry.code}", f"{entry.title}.", why, remedy, facts]
 
 
-PAGES = {"cli.md": cli_page, "errors.md": errors_page}
+SCENARIOS = """\
+A scenario is one file of YAML in the project's `scenarios` folder (another one with `scenarios = "..."` in
+`[tool.surefoot]`), named by its id. Beside it stand `recordings/ID.json`, which `surefoot eval --record`
+writes, and `baseline.jsonl`, which `surefoot eval --accept` writes.
+
+```yaml
+# yaml-language-server: $schema=schema.json
+id: refund-of-a-lamp
+about: A lamp that flickers is refunded in full, once.
+must: true
+input: {customer: kim@shop.example, text: My lamp flickers.}
+world:
+  orders:
+    "1042": {status: delivered, total: "49.90"}
+turns:
+  triage:
+    - say: {intent: refund, order_number: "1042"}
+decisions:
+  - {decide: approve, tool: refund, by: kim}
+expect:
+  calls: {order: [find_order, refund], count: {refund: 1}}
+  world:
+    added: {refunds: 1}
+    changes:
+      orders: {"1042": {status: refunded}}
+  said: ["49.90"]
+```
+
+The first line is for editors: with it they complete keys, and mark what is misspelt. `surefoot eval --schema`
+prints the [schema](scenario.schema.json): `surefoot eval --schema > scenarios/schema.json`.
+
+What looks checked is checked. An unknown key is an error, told with its path; so are a key that stands twice,
+a check without content, and an expectation that nothing can meet. The YAML is that of version 1.2: `no`,
+`12:30`, dates and numbers that begin with a zero are the texts that were written. Keys are texts: a number
+is put in quotes.
+
+With a world there is always a frame, also where `expect` does not name the world: what is not allowed to
+change, did not. Values are compared by what they mean: `5`, `5.0` and `"5.00"` are one amount; `"0017"` is no
+number, and `true` is not `1`."""
+
+PARTS = {
+    "Scenario": "The file",
+    "Decide": "Each of `decisions`",
+    "ToolFault": "Each of `faults`: a tool",
+    "ModelFault": "Each of `faults`: the model",
+    "Kill": "Each of `faults`: the process",
+    "Say": "Each of `turns`: an answer",
+    "Use": "Each of `turns`: calls",
+    "Expect": "`expect`",
+    "Output": "`expect.output`",
+    "Calls": "`expect.calls`",
+    "CallCheck": "Each of `expect.calls.made`",
+    "Asked": "`expect.asked`",
+    "WorldCheck": "`expect.world`",
+}
+
+
+def scenarios_page() -> str:
+    schema = scenario.json_schema()
+    found = {"Scenario": schema, **schema["$defs"]}
+    assert PARTS.keys() == found.keys(), PARTS.keys() ^ found.keys()
+    parts = ["# Scenarios", WRITTEN, SCENARIOS]
+    for name, title in PARTS.items():
+        part = found[name]
+        parts.append(f"## {title}")
+        if name != "Scenario" and (text := part.get("description")):
+            parts.append(" ".join(text.split()))
+        rows = ["| key | is | |", "|---|---|---|"]
+        for field, said in part["properties"].items():
+            needed = " (needed)" if field in part.get("required", ()) else ""
+            what = f"{_type(said)}{needed}".replace("|", BAR)
+            rows.append(f"| `{field}` | {what} | {said.get('description', '').replace('|', BAR)} |")
+        parts.append("\n".join(rows))
+    return "\n\n".join(parts) + "\n"
+
+
+def _type(said: dict[str, Any]) -> str:
+    """A field's type in a few words."""
+    if "$ref" in said:
+        return PARTS[said["$ref"].rpartition("/")[2]].removeprefix("Each of ")
+    if choices := said.get("enum"):
+        return ", ".join(f"`{choice}`" for choice in choices)
+    if kinds := said.get("anyOf") or said.get("oneOf"):
+        return " or ".join(dict.fromkeys(_type(kind) for kind in kinds if kind.get("type") != "null"))
+    match said.get("type"):
+        case "array" if "prefixItems" in said:
+            return "a pair of " + " and ".join(_type(item) for item in said["prefixItems"])
+        case "array":
+            return f"a list of: {_type(said.get('items', {}))}"
+        case "object" if isinstance(inner := said.get("additionalProperties"), dict):
+            return f"by name: {_type(inner)}"
+        case None:
+            return "anything"
+        case "string" if said.get("format") == "date-time":
+            return "a time, with its zone"
+        case kind:
+            names = {"string": "text", "boolean": "true or false", "integer": "a whole number"}
+            return names.get(kind, {"number": "a number", "object": "keys and values"}.get(kind, kind))
+
+
+def schema_file() -> str:
+    return json.dumps(scenario.json_schema(), indent=1, ensure_ascii=False) + "\n"
+
+
+PAGES = {
+    "cli.md": cli_page,
+    "errors.md": errors_page,
+    "scenarios.md": scenarios_page,
+    "scenario.schema.json": schema_file,
+}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

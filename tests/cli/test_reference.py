@@ -21,7 +21,7 @@ def reference() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["cli.md", "errors.md"])
+@pytest.mark.parametrize("name", ["cli.md", "errors.md", "scenarios.md", "scenario.schema.json"])
 def test_a_reference_page_is_what_the_code_says(reference: ModuleType, name: str) -> None:
     written = (ROOT / "docs" / "reference" / name).read_text(encoding="utf-8")
     assert written == reference.PAGES[name](), "run scripts/reference.py"

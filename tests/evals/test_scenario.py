@@ -275,6 +275,15 @@ def test_the_published_schema_is_that_of_the_code() -> None:
     assert json.loads(published.read_text("utf-8")) == json_schema(), "run scripts/reference.py"
 
 
+def test_the_scenario_that_the_page_shows_is_one(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "reference" / "scenarios.md").read_text("utf-8")
+    shown = page.partition("```yaml\n")[2].partition("```")[0]
+    assert shown.startswith("# yaml-language-server: $schema=")
+    path = tmp_path / "refund-of-a-lamp.yaml"
+    path.write_text(shown)
+    assert read(path).expect.world is not None
+
+
 def test_what_stands_below_a_field_is_its_description() -> None:
     texts = field_texts()
     assert texts["Kill"] == {}

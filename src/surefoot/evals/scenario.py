@@ -223,6 +223,7 @@ class WorldCheck(Part):
 class Expect(Part):
     status: Status = "succeeded"
     degraded: bool | None = None
+    """Whether a fallback was used."""
     error: str | None = None
     """The code of the run's error."""
     output: Output | None = None
@@ -236,9 +237,13 @@ class Expect(Part):
     not_said: list[Some] = []
     """Texts that neither the output nor the arguments of any effect may hold, made or not."""
     usd: Annotated[float, Field(ge=0)] | None = None
+    """At most."""
     tokens: Annotated[int, Field(ge=0)] | None = None
+    """At most, in and out together."""
     model_calls: Annotated[int, Field(ge=0)] | None = None
+    """At most."""
     seconds: Seconds | None = None
+    """At most, of active time; waiting for people does not count."""
     rubric: str | None = None
     """Judged by a model, in the live lane only."""
 
@@ -248,23 +253,32 @@ class Expect(Part):
 
 class Scenario(Part):
     id: Name
+    """The file's name without its ending."""
     about: str = ""
+    """What it shows, in a sentence."""
     tags: list[Name] = []
+    """`--only TAG` runs those that have it."""
     must: bool = False
     """Safety: one failure is red, in every lane."""
     refusal: bool = False
     """Nothing shall happen here: a model that does nothing passes, too."""
     input: Any
+    """The run's input, of the workflow's type."""
     now: datetime | None = None
     """When the run begins; with a time zone."""
     world: dict[str, Any] = {}
+    """The world's first state, handed to the project's factory."""
     decisions: list[Decide] = []
+    """What people say, in order. A question that none of them fits stays open."""
     faults: list[Fault] = []
+    """What goes wrong."""
     origin: Literal["written", "recorded", "production"] = "written"
+    """Where the model's turns come from: an author, a model, a production run."""
     turns: dict[str, list[Turn]] = {}
     """By step, what the model answers, written by hand; `surefoot eval --record` pins them to their requests.
     Empty where a model was recorded."""
     expect: Expect
+    """How it shall end: everything that is named here, and in the world nothing else."""
 
     @model_validator(mode="after")
     def _complete(self) -> Scenario:
