@@ -1,5 +1,6 @@
 """What nobody told us of is found by its looks; ordinary text is left as it is; no text is slow or refused."""
 
+import base64
 import random
 import time
 
@@ -198,3 +199,55 @@ def test_no_text_makes_it_slow(name: str) -> None:
 
 def test_an_empty_set_of_rules_still_finds_private_data() -> None:
     assert Detector(()).redact("mail kim@shop.example") == "mail [email]"
+
+
+CARD_LETTER = (
+    b"Dear shop, what follows is a letter that goes on for a while, and says at its end: 4539148803436467.\n"
+    * 3
+)
+
+
+@pytest.mark.parametrize("width", [60, 64, 76])
+@pytest.mark.parametrize("line_break", ["\n", "\r\n", "\n    ", "\\n"])
+def test_base64_in_lines_is_looked_into_as_one(width: int, line_break: str) -> None:
+    said = base64.b64encode(CARD_LETTER).decode()
+    lines = [said[place : place + width] for place in range(0, len(said), width)]
+    shown = standard().redact(f"attached: {line_break}{line_break.join(lines)}{line_break}end")
+    assert not [line for line in lines if len(line) > 20 and line in shown]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "her number is 123-45-6789",
+        "dial 0049 30 1234567 or 001 415 555 2671",
+        "Telefon: 089 / 123 456",
+        "my number is 07911 123456",
+        "<client>203.0.113.7</client>",
+        "to=203.0.113.7;",
+        "password_hash $2b$12$1QPtJF1mvIzrXqIT26fpupEcR9UBaHLXFMLxZKBK7szUamN1nJqOI",
+        "admin:$apr1$XF7Cfe7Q$RXNPFOCk0exQFTEnsDpPUk",
+        'variable "db_password" { default = "HMWhDzVkKdB97X" }',
+        "define('DB_PASSWORD', 'ChzxidmZdFUOh0');",
+        "<password>XCZUGughIodG</password>",
+        r"{\"auths\": {\"shop\": {\\\"auth\\\": \\\"a2ltOjBxak9vVzc4NmJIU0xBWFI=\\\"}}}",
+        "db password=fXujzpyqqba8[secret:SHOP_API_KEY]",
+        "https://hooks.zapier.com/hooks/catch/2520655/hk671a9/",
+    ],
+)
+def test_what_others_write_so_is_found(text: str) -> None:
+    assert standard().find(text), text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "numpy=1.26.4.2",
+        "lib==12.104.0.3",
+        "a > 1.2.3.4",
+        "order 0049 30 12",
+        "define('PASSWORD_FIELD', 'password1')",
+    ],
+)
+def test_what_only_looks_like_it_is_left_alone(text: str) -> None:
+    assert not standard().find(text), text

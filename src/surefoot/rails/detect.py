@@ -67,6 +67,8 @@ _AS_RUNS = bytes(97 if sign in _RUN_SIGNS else 32 for sign in range(256))
 _SHORTEST_RUN = 21
 _RUN = b"a" * _SHORTEST_RUN
 _SHORTEST_BLOB = 32
+_SHORTEST_LINE = 40
+_LINE_BREAK = re.compile(r"(?:\r?\n|\\r\\n|\\n)[ \t]{0,8}")
 _ROUNDS = 16
 _REACH = 400
 _DEEPEST = 2
@@ -125,6 +127,7 @@ _TOKEN_NAMES = (
     "credential",
     "auth=",
     'auth"',
+    "auth\\",
     "auth:",
     "auth =",
     "_auth",
@@ -198,10 +201,23 @@ class Detector:
             _plain(private.ipv6, NUMBER),
         )
         on(["+0", "+(0"], _plain(private.international, NUMBER))
+        on(["000 000 000", "0000 00 ", "0000 000 "], _plain(private.dialled_abroad, NUMBER))
         on(["000-000-0000", "000.000.0000", "(000) 000", "(000)000"], _plain(private.north_american, NUMBER))
         on(["(000)", "(0000)", "(00000)", "(00)"], _plain(private.trunk_phone, NUMBER))
         on(
-            ["phone", "mobile", "tel:", "tel.", "cell", "fax", "call ", "whatsapp"],
+            [
+                *("phone", "mobile", "tel:", "tel.", "tel ", "cell", "fax", "call ", "whatsapp", "telefon"),
+                *(
+                    "my number is ",
+                    "reach me ",
+                    "handy",
+                    "rückruf",
+                    "anruf",
+                    "teléfono",
+                    "móvil",
+                    "portable :",
+                ),
+            ],
             _plain(private.announced_phone, NUMBER),
         )
         on(["%00", "%0a", "%0b", "%0c", "%0d", "%0e", "%0f"], _percent)
@@ -248,11 +264,13 @@ class Detector:
         for colons in private.COLONS.finditer(text):
             if (address := private.ipv6(text, colons.start(), colons.end())) is not None:
                 hits.append((address[0], address[1], NUMBER, address[2]))
-        at = runs.find(_RUN)
+        at, wrapped = runs.find(_RUN), 0
         while at >= 0:
             stop = runs.find(b" ", at)
             stop = len(runs) if stop < 0 else stop
             self._look_into(text, at, stop, hits, depth)
+            if stop - at >= _SHORTEST_LINE and stop >= wrapped and depth < _DEEPEST:
+                wrapped = self._look_into_lines(text, runs, at, stop, hits, depth)
             at = runs.find(_RUN, stop)
         if escapes and depth < _DEEPEST:
             for act, places in escapes.items():
@@ -277,6 +295,32 @@ class Detector:
                 while end < len(text) and text[end] == "=":
                     end += 1
                 hits.append((start, end, best[2], best[3]))
+
+    def _look_into_lines(self, text: str, runs: bytes, start: int, end: int, hits: Hits, depth: int) -> int:
+        """Base64 that was broken into lines, from the first of them. Gives back where it ends."""
+        if text[start - 1 : start] == "\\" and text[start] in "nr":
+            start += 1
+        width = end - start
+        lines = [text[start:end]]
+        while (gap := _LINE_BREAK.match(text, end)) is not None:
+            stop = runs.find(b" ", gap.end())
+            stop = len(runs) if stop < 0 else stop
+            if not 0 < stop - gap.end() <= width:
+                break
+            lines.append(text[gap.end() : stop])
+            end = stop
+            if len(lines[-1]) < width:
+                break
+        if len(lines) == 1:
+            return 0
+        inside = blocks.text_inside("".join(lines))
+        within = [] if inside is None else self._hits(inside, depth + 1)
+        if within:
+            while end < len(text) and text[end] == "=":
+                end += 1
+            best = min(within, key=_by_rank)
+            hits.append((start, end, best[2], best[3]))
+        return end
 
     def _look_behind(self, text: str, start: int, end: int, act: Act, hits: Hits, depth: int) -> None:
         """What a stretch of the text says once its escapes are undone."""

@@ -47,6 +47,7 @@ _AFTER = re.compile(
     | [ \t]{{1,4}}(?P<verb>is|was|=)[ \t]{{1,2}}:?[ \t]?
     | (?P<flag>[ \t]{{1,4}})
     )
+    (?:\{{[^{{}}"']{{0,160}}?\bdefault\s{{0,8}}=\s{{0,4}})?+  # a variable of Terraform
     (?:(?:bytes|str|String|Secret|SecretStr|new\ String|b64decode|Buffer\.from)\()?+
     (?:[bBrRfFuUL@$]{{0,2}}(?P<quote>{_QUOTE}))?
     """,
@@ -200,11 +201,13 @@ def is_wordy(text: str) -> bool:
 
 
 _LONG_WORDS = re.compile(r"[a-z]{4,}")
+_DIGITS = re.compile(r"\d+")
+_PLACEHOLDER = re.compile(r"\[(?:secret:|[a-z-]+-\d+\])")
 
 
 def is_identifier(text: str) -> bool:
     """`V1OrganizationKeysPostRequest`: large and small letters, and half of them in words."""
-    if text.islower() or text.isupper():
+    if text.islower() or text.isupper() or (len(text) >= 32 and len(_DIGITS.findall(text)) > 2):
         return False
     return 2 * sum(map(len, _LONG_WORDS.findall(text))) >= len(text)
 
@@ -218,17 +221,19 @@ def is_password(value: Value, text: str) -> bool:
         return False
     if value.quoted:
         if value.how in (",", "!=", "!==", "==", "===", ">") and _WORDY.fullmatch(value.text):
-            return False
+            return value.how == "," and _looks_random(value.text)
         return not _SENTENCE.fullmatch(value.text) and "\n" not in value.text
     if text[value.end : value.end + 1] in ("(", "[", "{") and value.end < len(text):
-        return False
+        # A call, an index, a template; but not where something that was hidden before adjoins.
+        return _PLACEHOLDER.match(text, value.end) is not None and size >= 8 and not is_wordy(value.text)
     if value.how in ("is", "was"):
         return size >= 5 and any(sign.isdigit() for sign in value.text)
     if _WORDY.fullmatch(value.text):
         # A bare word: a variable in code, a password in an environment file, a form or a command.
         if any(sign.isdigit() for sign in value.text) or not is_wordy(value.text):
             random_looks = not is_identifier(value.text) and (size >= 8 or value.how != ":")
-            return value.how in ("=", "flag", ":") and random_looks
+            in_element = value.how == ">" and text[value.end : value.end + 2] == "</" and size >= 8
+            return (value.how in ("=", "flag", ":") or in_element) and random_looks
         return value.how == "=" and (value.name.isupper() or value.name.startswith("--"))
     if value.how in (",", ">"):
         return any(sign.isdigit() or not sign.isalnum() for sign in value.text) and size >= 5
@@ -280,6 +285,12 @@ def _is_mixed(said: str) -> bool:
     ]
     changes = sum(1 for one, two in pairwise(kinds) if one != two)
     return changes * 4 >= len(said)
+
+
+def _looks_random(said: str) -> bool:
+    """Of a word in quotes behind a comma: letters of both cases and a digit, and no words in it."""
+    both = said != said.lower() and said != said.upper() and any(sign.isdigit() for sign in said)
+    return both and len(said) >= 10 and not is_identifier(said) and _is_mixed(said)
 
 
 _SLUG = re.compile(r"(?:[A-Za-z]+|\d{1,8})(?:[_\-./: ](?:[A-Za-z]{1,}\d{0,3}|\d{1,8}))+")

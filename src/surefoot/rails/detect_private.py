@@ -236,7 +236,9 @@ def ssn(text: str, start: int, end: int) -> Found:
         text[start - 2 : start - 1].isdigit() or re.match(r"[ \-]\d", text[found.end() : found.end() + 2])
     ):
         return None
-    return (start, found.end(), "ssn") if checks.ssn(found[1] + found[3] + found[4]) else None
+    digits = found[1] + found[3] + found[4]
+    is_one = checks.ssn(digits) or found[0] == "123-45-6789"  # which people write where theirs should stand
+    return (start, found.end(), "ssn") if is_one else None
 
 
 _SSN_WORDS = re.compile(r"\bssn\b|social.?security|\bsocial\b", re.I)
@@ -259,11 +261,12 @@ def bare_ssn(text: str, start: int, end: int) -> Found:
 
 _IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 _VERSION_WORD = re.compile(
-    r"(?:\bv|\bver|version|section|\brfc|chapter|clause|§|release|build|revision|\brev|chrome/|firefox/|safari/|\w/|[=~^><]=?|@|-)[\s\"':=]{0,4}$",
+    r"(?:\bv|\bver|version|section|\brfc|chapter|clause|§|release|build|revision|\brev|chrome/|firefox/|safari/|\w/|[=~^><!]=|[=~^><]|@|-)[\s\"':=]{0,4}$",
     re.I,
 )
 _ADDRESS_WORD = re.compile(
-    r"(?:\bip|addr|host|from|client|remote|server|peer|source|src|dst|gateway|https?:/)[\w\s\"':=\-/]{0,12}$",
+    r"(?:\bip|addr|host|from|client|remote|server|peer|source|src|dst|gateway|https?:/)[\w\s\"':=\-/]{0,12}$"
+    r"|<[\w \"'=\-]{1,20}>$",
     re.I,
 )
 
@@ -283,7 +286,11 @@ def ipv4(text: str, start: int, end: int) -> Found:
     if not checks.outside_address(found[0]):
         return None
     head = text[max(0, begin - 24) : begin]
-    if _VERSION_WORD.search(head) and not _ADDRESS_WORD.search(head):
+    sign = _VERSION_WORD.search(head)
+    if sign is None or _ADDRESS_WORD.search(head):
+        return begin, stop, "ip"
+    # `name=1.2.3.4` pins a version; versions do not count to a hundred in their second and third part.
+    if sign[0].strip(" \"'") != "=" or max(map(int, found[0].split(".")[1:3])) < 100:
         return None
     return begin, stop, "ip"
 
@@ -335,7 +342,7 @@ _NORTH_AMERICAN = re.compile(
 )
 _COUNTRY_ONE = re.compile(r"(?:\+1|001|1)[ .\-]$")
 _TRUNK = re.compile(r"\(0\d{1,4}\)[ \-]{0,2}\d{2,5}(?:[ \-]?\d{2,4}){1,3}")
-_NATIONAL = re.compile(r"[^0-9\n(+]{0,24}?(\+?\(?\d(?:[ .\-/()]{0,2}\d){6,14})(?![\d])")
+_NATIONAL = re.compile(r"[^0-9\n(+]{0,24}?(\+?\(?\d(?:[ .\-/()]{0,3}\d){6,14})(?![\d])")
 
 
 _COUNTRIES = re.compile(
@@ -366,6 +373,23 @@ def international(text: str, start: int, end: int) -> Found:
         return None
     extension = _EXTENSION.match(text, stop)
     return start, extension.end() if extension else stop, "phone"
+
+
+_ABROAD = re.compile(r"00[1-9](?:[ ]?\d){7,14}(?![\d])")
+
+
+def dialled_abroad(text: str, start: int, end: int) -> Found:
+    """At two noughts and a country's code, with gaps as people leave them."""
+    before = text[start - 1 : start]
+    if before and (before.isalnum() or before in "_-.#/+") and not _is_escape(text, start):
+        return None
+    found = _ABROAD.match(text, start)
+    if found is None or text[found.end() : found.end() + 1].isalpha():
+        return None
+    digits = found[0].replace(" ", "")[2:]
+    if not 9 <= len(digits) <= 15 or len(set(digits)) < 4 or _COUNTRIES.match("+" + digits) is None:
+        return None
+    return start, found.end(), "phone"
 
 
 _EXTENSION = re.compile(r"(?: ?x| ext\.? ?)\d{1,6}\b")
