@@ -15,7 +15,6 @@ DEMO = (
     "02-towels",
     "03-cancel-blanket",
     "04-cancel-too-late",
-    "05-where-are-my-mugs",
     "06-no-number",
     "07-not-the-buyer",
     "10-instructions",
@@ -23,6 +22,7 @@ DEMO = (
     "22-jumper-does-not-fit",
     "34-jumper-in-l",
     "57-cancel-half",
+    "70-html-with-hidden-text",
 )
 """The twelve that `surefoot demo` shows."""
 
