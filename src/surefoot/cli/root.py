@@ -13,13 +13,15 @@ from typing import Any
 
 import click
 
-from .failures import ANSWERED, FAILED, report, silence, wants
+from .failures import ANSWERED, FAILED, no_text, report, silence, wants
 
 SECTIONS: dict[str, dict[str, str]] = {
     "Run": {
         "run": "Run a workflow for one input, or go on with that run.",
         "work": "Drive every run that is due, then exit.",
         "eval": "Run the scenarios and compare them with what was accepted.",
+        "crashtest": "Kill a workflow at every durable commit, and see each effect happen once.",
+        "scenario": "Make a scenario of a production run.",
         "demo": "Watch twelve real tickets worked through by a real model.",
         "new": "Make a project: the support desk under a name of your own.",
     },
@@ -98,6 +100,8 @@ class Root(click.Group):
             silence(sys.stdout)
             code = FAILED
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # whatever it is, it is told here
+            if isinstance(error, UnicodeEncodeError) and (strange := no_text(words)) is not None:
+                error = strange
             answered = any(note == ANSWERED for note in getattr(error, "__notes__", ()))
             stdout = sys.stdout if wants(words, "--json") and not answered else None
             code = report(error, sys.stderr, debug=wants(words, "--debug"), stdout=stdout)

@@ -22,6 +22,7 @@ from .baseline import Line
 from .gate import Judged, Outcomes, judge, trials_wanted
 from .gate import verdict as verdict_of
 from .progress import Progress
+from .recording import Recording
 from .replay import scored
 from .results import Failure, Played, ScenarioResult, SuiteResult, Trial
 from .scenario import Scenario
@@ -103,7 +104,7 @@ async def live(
             worst = _worst(stage)
             if not purse.reserve(worst):
                 return None
-            trial = await _try(stage, scenario, judge_model)
+            trial = await _try(stage, scenario, suite.recordings.get(scenario.id), judge_model)
             purse.settle(worst, _cost(trial))
             progress.add(trial)
             return trial
@@ -152,12 +153,19 @@ def _outcomes(trials: Sequence[Trial]) -> Outcomes:
     return Outcomes(counted["pass"], counted["fail"], counted["infra"], counted["unscored"] + counted["miss"])
 
 
-async def _try(stage: Stage, scenario: Scenario, judge_model: Model | None) -> Trial:
+async def _try(
+    stage: Stage, scenario: Scenario, recording: Recording | None, judge_model: Model | None
+) -> Trial:
+    """Where a scenario has no world its tools answer from its recording, as in a replay: a real model is
+    asked, and nothing outside is touched."""
     began = time.monotonic()
     if unknown := list(strangers(scenario, stage.workflow)):
         return Trial(scenario.id, "fail", unknown)
     try:
-        played = await play(stage, scenario, stage.models)
+        taped = recording is not None and (recording.tools or recording.origin == "production")
+        played = await play(
+            stage, scenario, stage.models, tools=recording.tools if taped and recording else None
+        )
     except Broken as error:
         return Trial(scenario.id, "infra", problem=str(error), took=time.monotonic() - began)
     code = (played.error or {}).get("code")

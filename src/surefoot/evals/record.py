@@ -21,7 +21,7 @@ from .recording import Recording, ToolTurn
 from .replay import scored
 from .results import Played, Trial
 from .scenario import Say, Scenario
-from .trial import Stage, play
+from .trial import Stage, play, stage_of
 
 IN_CI = ("CI", "GITHUB_ACTIONS", "GITLAB_CI", "BUILDKITE", "JENKINS_URL", "TEAMCITY_VERSION", "TF_BUILD")
 
@@ -56,6 +56,7 @@ async def record(
     heard: list[Turn] = []
     script = script_of(scenario)
     models = [RecordingModel(model, heard.append, script) for model in stage.models]
+    stage = stage_of(stage, scenario)
     tools = None if stage.world is not None or before is None else before.tools
     played = await play(stage, scenario, models, tools=tools)
     trial = scored(scenario, played, None, took=0.0)

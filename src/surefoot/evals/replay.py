@@ -24,7 +24,7 @@ from .recording import Recording
 from .results import Failure, Played, ScenarioResult, SuiteResult, Trial
 from .scenario import Scenario
 from .suite import Suite, strangers
-from .trial import Broken, Encore, Stage, play
+from .trial import Broken, Encore, Stage, play, stage_of
 
 BESIDE = 8
 """Scenarios that run at the same time in one process: they wait for each other's commits, not for a core."""
@@ -91,7 +91,7 @@ async def try_once(
         problem = "it was never recorded: run `surefoot eval --record`"
         return Trial(scenario.id, "miss", problem=problem)
     cassette = Cassette(recording.turns)
-    tools = recording.tools if stage.world is None else None
+    tools = recording.tools if stage_of(stage, scenario).world is None else None
     try:
         models = [RecordedModel(model, cassette) for model in stage.models]
         played = await play(stage, scenario, models, spoil=spoil, tools=tools, encore=encore)

@@ -129,6 +129,10 @@ def lint(scenario: Scenario, world: WorldFactory | None) -> Iterator[str]:
 
 
 def _world(scenario: Scenario, world: WorldFactory | None) -> Iterator[str]:
+    if scenario.origin == "production":
+        if scenario.world or scenario.expect.world is not None:
+            yield "world: a scenario made of a production run has none; its tools answer from its recording"
+        return
     if world is None:
         if scenario.world or scenario.expect.world is not None:
             yield 'world: the project has no factory for one (world = "module:function" in [tool.surefoot])'

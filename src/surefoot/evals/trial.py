@@ -12,7 +12,7 @@ import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,7 +25,7 @@ from ..core.events import Entry
 from ..core.fold import RunState
 from ..core.model import Model
 from ..core.rule import Approve, Decision, Deny, Edit, Settle
-from ..core.workflow import Definition
+from ..core.workflow import Definition, Resource
 from ..errors import CallRefused, InboxError, InputError, InvalidInput, StoreUnavailable, SurefootError
 from ..orchestrator.results import Result, Waiting
 from ..orchestrator.runtime import Runtime
@@ -81,6 +81,7 @@ async def play(
     a recording, where there is no world; `encore` comes after the run, and before the world is looked at.
     With `lasting` the store and the world lie in that folder, and a run that another process began there goes
     on. Raises Broken."""
+    stage = stage_of(stage, scenario)
     async with AsyncExitStack() as stack:
         try:
             folder = lasting or Path(stack.enter_context(TemporaryDirectory(prefix="surefoot-")))
@@ -116,6 +117,12 @@ async def play(
         decisions=theatre.decisions,
         unknown_calls=[] if theatre.tape is None else theatre.tape.misses,
     )
+
+
+def stage_of(stage: Stage, scenario: Scenario) -> Stage:
+    """A scenario that was made of a production run has no world, also where the project has a factory: its
+    tools answer from its recording."""
+    return replace(stage, world=None) if scenario.origin == "production" else stage
 
 
 def _plain(tables: Any) -> Any:
@@ -204,14 +211,13 @@ class _Theatre:
                 self._left.pop(place)
 
     def _new_runtime(self, *, drive: bool = True) -> Runtime:
-        world = self._world
         return Runtime(
             self._stage.workflow,
             self.url,
             grants=self._stage.grants,
             people=self._stage.people,
             models=self._models,
-            resources=None if world is None else world.resources,
+            resources=self._resources(),
             clock=self._clock,
             chance=lambda: 0.5,
             uuids=self._uuids,
@@ -220,6 +226,12 @@ class _Theatre:
             drive=drive,
             crash=None if not drive else self._count_commit if self._kills else self.at_commit,
         )
+
+    def _resources(self) -> Sequence[Resource] | None:
+        """None: the workflow's own. Where tools answer from a recording nothing outside is opened at all."""
+        if self._world is not None:
+            return self._world.resources
+        return None if self.tape is None else ()
 
     async def _another(self) -> Runtime:
         runtime = self._new_runtime()
