@@ -140,6 +140,10 @@ class Definition:
 
     def describe(self, prompt_digests: dict[str, str]) -> dict[str, Any]:
         """What a run's journal records of its definition, to tell later what has changed."""
+        return {**self._shape, "prompts": prompt_digests}
+
+    @cached_property
+    def _shape(self) -> dict[str, Any]:
         return {
             "name": self.name,
             "version": self.version,
@@ -156,7 +160,6 @@ class Definition:
                 one.name: [one.version, one.effect.value, one.permission or "", _digest(one.input_schema)]
                 for one in self.tools.values()
             },
-            "prompts": prompt_digests,
         }
 
     @cached_property

@@ -84,6 +84,8 @@ def changes(before: Tables, after: Tables) -> list[Change]:
         old, new = before.get(table, {}), after.get(table, {})
         for key, row in new.items():
             was = old.get(key)
+            if was == row:  # nearly every row of a world
+                continue
             if was is None:
                 found.append(
                     Change(table, key, "added", {name: (None, value) for name, value in row.items()})
