@@ -31,6 +31,16 @@ BAD: dict[str, tuple[list[str], int, str, str]] = {
     ),
     "no input": (["run", "till:till"], 2, "usage", "--input"),
     "no such key": (["run", "till:till", "--key", "nope"], 2, "run_not_found", "nope"),
+    "bytes that are no text": (["runs", "show", "a\udcffb"], 2, "usage", "UTF-8"),
+    "a store that is a folder": (
+        ["runs", "list", "--store", "sqlite:///sub"],
+        1,
+        "store_unavailable",
+        "open",
+    ),
+    "a store without a name": (["runs", "list", "--store", "sqlite:///."], 2, "usage", "not understood"),
+    "nobody's home": (["runs", "list", "--store", "sqlite:///~nobody-here/x.db"], 2, "usage", "home"),
+    "an export into a folder": (["audit", "export", "--output", "."], 2, "usage", "folder"),
     "no such file": (["run", "till:till", "--input", "gone.json"], 2, "usage", "gone.json"),
     "a folder": (["run", "till:till", "--input", "."], 2, "usage", "directory"),
     "no JSON": (["run", "till:till", "--input", "bad.json"], 2, "invalid_input", "line 1"),
@@ -102,6 +112,7 @@ def prepared(shell: Shell) -> Shell:
     shell.write("deep.json", "[" * 100_000)
     shell.write("shape.json", '{"item": "x"}')
     (shell.folder / "latin.json").write_bytes('{"item": "Stra\xdfe"}'.encode("latin-1"))
+    (shell.folder / "sub").mkdir()
     import sqlite3
 
     with sqlite3.connect(shell.folder / "other.db") as database:

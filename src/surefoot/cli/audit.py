@@ -169,6 +169,10 @@ def _opened(target: str, output: Output) -> Iterator[Callable[[str], object]]:
         yield output.line
         return
     path = Path(target)
+    if not path.name or path.is_dir():
+        raise UsageError(
+            f"nothing can be written to {target!r}", why="it names a folder", remedy="Name a file in it."
+        )
     draft = path.with_name(path.name + ".tmp")
     try:
         with draft.open("w", encoding="utf-8", newline="\n") as out:

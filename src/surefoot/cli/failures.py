@@ -176,6 +176,15 @@ def _log(say: Callable[..., None], where: str, error: BaseException | None) -> N
     say("%s: %s", where, name, exc_info=error)
 
 
+def no_text(words: Sequence[str]) -> UsageError | None:
+    """What is wrong where a word of the command is bytes that are no text: nothing of it can be looked up."""
+    for word in words:
+        if not word.isascii() and any("\ud800" <= sign <= "\udfff" for sign in word):
+            said = word.encode(errors="backslashreplace").decode()
+            return UsageError(f"{said!r} is no text in UTF-8", why="it holds bytes that mean no character")
+    return None
+
+
 def wants(words: Sequence[str], flag: str) -> bool:
     """Whether a flag was given; asked of the raw words, because an error may come before they are parsed."""
     given = list(words)

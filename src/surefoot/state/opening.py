@@ -76,7 +76,12 @@ def place_of(url: str) -> Path | str:
     if scheme == "memory":
         return rest or uuid4().hex
     if scheme == "sqlite" and rest.startswith("///") and len(rest) > 3 and "?" not in rest:
-        return Path(unquote(rest[3:])).expanduser()
+        try:
+            path = Path(unquote(rest[3:])).expanduser()
+        except RuntimeError as error:  # the home of somebody who is not there
+            raise UsageError(f"the store {url!r} is not understood", why=str(error)) from error
+        if path.name and "\0" not in str(path):
+            return path
     if scheme in ("postgresql", "postgres"):
         raise UsageError(
             "a store on PostgreSQL is not there yet",

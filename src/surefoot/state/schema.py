@@ -45,10 +45,14 @@ def newest() -> int:
 
 
 def connect(database: str, *, uri: bool = False) -> sqlite3.Connection:
-    """A connection in autocommit mode that waits for nobody: the callers do their own waiting."""
-    return sqlite3.connect(
-        database, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=300, uri=uri
-    )
+    """A connection in autocommit mode that waits for nobody: the callers do their own waiting. Raises
+    StoreUnavailable."""
+    try:
+        return sqlite3.connect(
+            database, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=300, uri=uri
+        )
+    except sqlite3.Error as error:
+        raise explain(error, database) from error
 
 
 Keys = Callable[[], Keyring]
