@@ -13,6 +13,7 @@ from ..core.workflow import Definition
 from ..errors import UsageError
 from ..evals import baseline
 from ..evals.controls import controls, with_controls
+from ..evals.drift import CLASSES
 from ..evals.gate import Verdict
 from ..evals.live import live
 from ..evals.progress import Progress
@@ -24,7 +25,9 @@ from ..evals.statistics import Counts
 from ..evals.suite import Suite, load
 from ..evals.trial import Broken, Stage
 from ..models.providers import open_model
+from ..models.recordings import Drift
 from ..settings import Settings
+from .eval_drift import accept_drift
 from .eval_reports import Heard, can_be_written, diff, report_options, show, target_of, telling_of, write
 from .failures import DONE, FAILED, WRONG
 from .opening import go, model_settings, warn_of_unknown
@@ -48,7 +51,13 @@ EXIT: dict[Verdict, int] = {"green": DONE, "red": FAILED, "inconclusive": WRONG}
 @click.option("--judge", metavar="MODEL", help="With --live: who judges rubrics (default: the first model).")
 @click.option("--resume", metavar="TOKEN", help="Go on with an eval that was cut off.")
 @click.option("--controls/--no-controls", "control", default=True, help="Whether to try negative controls.")
-@click.option("--reason", default="", metavar="TEXT", help="Why, kept in the baseline.")
+@click.option(
+    "--accept-drift",
+    "drift",
+    type=click.Choice(CLASSES),
+    help="Let recorded answers stand for requests that differ in this alone; needs --reason, refused in CI.",
+)
+@click.option("--reason", default="", metavar="TEXT", help="Why, kept with what was accepted.")
 @report_options
 def eval(  # noqa: A001  the name of the command, in a module that evaluates nothing else
     given: Given,
@@ -63,6 +72,7 @@ def eval(  # noqa: A001  the name of the command, in a module that evaluates not
     judge: str | None,
     resume: str | None,
     control: bool,
+    drift: Drift | None,
     reason: str,
     **reports: Path | None,
 ) -> int:
@@ -78,6 +88,7 @@ def eval(  # noqa: A001  the name of the command, in a module that evaluates not
       surefoot eval --only refunds
       surefoot eval --record --only refund-of-a-lamp
       surefoot eval --accept --reason "refunds need no photo any more"
+      surefoot eval --accept-drift prompt --reason "a comma"
       surefoot eval --junit eval.xml --markdown eval.md --html eval.html
       surefoot eval diff before.json after.json
     """
@@ -98,6 +109,14 @@ def eval(  # noqa: A001  the name of the command, in a module that evaluates not
     if recording:
         must_not_be_ci()
         return go(_record(output, stage, suite))
+    if drift is not None:
+        if accept or lane or resume:
+            raise UsageError(
+                "--accept-drift is a step of its own",
+                why="it pins recordings anew, and judges nothing",
+                remedy="Leave --accept, --live and --resume out; run `surefoot eval` after it.",
+            )
+        return accept_drift(output, stage, suite, drift, reason)
     if accept and only:
         raise UsageError(
             "a part of the suite cannot become the baseline",

@@ -22,7 +22,7 @@ from .baseline import Line
 from .gate import Judged, Outcomes, judge, trials_wanted
 from .gate import verdict as verdict_of
 from .progress import Progress
-from .recording import Recording
+from .recording import Recording, accepted_drift
 from .replay import scored
 from .results import Failure, Played, ScenarioResult, SuiteResult, Trial
 from .scenario import Scenario
@@ -115,7 +115,7 @@ async def live(
         for one in results
     }
     verdict, reasons = verdict_of(judged, [_outcomes(one.trials) for one in results])
-    notes = []
+    notes = accepted_drift(suite.recordings.get(one.id) for one in suite.scenarios)
     short = any(_wanted(one, progress, lines.get(one.id), model) for one in suite.scenarios)
     if short:
         notes.append(f"the cap of ${cap_usd} was reached: go on with --resume {progress.token}")

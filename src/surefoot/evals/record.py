@@ -68,7 +68,6 @@ async def record(
         model=", ".join(dict.fromkeys(turn.request["model"] for turn in heard)),
         version="" if script is not None else ", ".join(sorted(versions)),
         tools=tool_turns(played) if stage.world is None else (),
-        accepted=() if before is None else before.accepted,
     )
     return recording, trial
 

@@ -8,7 +8,7 @@ a change of it can be read in a pull request.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -94,3 +94,15 @@ class Recording:
                 remedy="Name it by its scenario.",
             )
         return recording
+
+
+def accepted_drift(recordings: Iterable[Recording | None]) -> list[str]:
+    """One line for each claim that old answers stand for new requests, with the scenarios that rest on it."""
+    claims: dict[str, list[str]] = {}
+    for recording in recordings:
+        for one in recording.accepted if recording is not None else ():
+            what = f"{one.get('class')} drift accepted by {one.get('by')} on {one.get('date')}"
+            claims.setdefault(f"{what}: {one.get('reason')}", []).append(
+                recording.scenario if recording else ""
+            )
+    return [f"{said} ({', '.join(names)})" for said, names in claims.items()]

@@ -20,7 +20,7 @@ from .checks import failures
 from .faults import Spoil
 from .gate import Verdict
 from .progress import Progress
-from .recording import Recording
+from .recording import Recording, accepted_drift
 from .results import Failure, Played, ScenarioResult, SuiteResult, Trial
 from .scenario import Scenario
 from .suite import Suite, strangers
@@ -71,6 +71,7 @@ async def replay(
         scenarios=results,
         usd=sum(float(trial.usage.get("usd", 0)) for result in results for trial in result.trials),
         took=time.monotonic() - began,
+        notes=accepted_drift(recordings.get(one.id) for one in suite.scenarios),
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from typing import Any, Literal
 
@@ -173,13 +173,7 @@ class RecordedModel(Stand):
         self._cassette = cassette
 
     async def request(self, request: ModelRequest) -> ModelAnswer:
-        turn = self._cassette.take(self.name, request)
-        if turn.answer is not None:
-            return turn.answer
-        error = error_of(turn.error or {})
-        if isinstance(error, ModelError):
-            error.charged = turn.charged
-        raise error
+        return said_by(self._cassette.take(self.name, request))
 
 
 class RecordingModel(Stand):
@@ -200,6 +194,54 @@ class RecordingModel(Stand):
             raise
         self._heard(Turn(request.step, asked, answer))
         return answer
+
+
+class RepinningModel(Stand):
+    """Gives recorded answers to requests that differ from the recorded ones in one class of drift, and tells
+    `heard` of the pairs, as `surefoot eval --accept-drift` writes them. What differs otherwise is a miss.
+    `left` is shared by the models of one run."""
+
+    def __init__(self, model: Model, left: list[Turn], drift: Drift, heard: Callable[[Turn], None]) -> None:
+        super().__init__(model)
+        self._left = left
+        self._drift = drift
+        self._heard = heard
+
+    async def request(self, request: ModelRequest) -> ModelAnswer:
+        asked = request_json(self.name, request)
+        same = next((turn for turn in self._left if turn.key == key_of(asked)), None)
+        turn = same or self._of_its_place(request, asked)
+        if turn is None:
+            raise ModelRefused(
+                f"step {request.step!r} asked what no recording answers",
+                why=f"what differs from what was recorded is not {self._drift} drift alone",
+                remedy="Record the scenario again with `surefoot eval --record`.",
+            )
+        self._left.remove(turn)
+        pinned = replace(turn, request=asked)
+        self._heard(pinned)
+        return said_by(pinned)
+
+    def _of_its_place(self, request: ModelRequest, asked: dict[str, Any]) -> Turn | None:
+        """Of the same step and as far into the conversation; of several the most alike."""
+        here = [
+            turn
+            for turn in self._left
+            if turn.step == request.step
+            and sum(one["role"] == "assistant" for one in turn.request["messages"]) == request.turn
+            and drifts(turn.request, asked) == {self._drift}
+        ]
+        return _nearest(request.step, asked, here)
+
+
+def said_by(turn: Turn) -> ModelAnswer:
+    """Raises the error that was recorded."""
+    if turn.answer is not None:
+        return turn.answer
+    error = error_of(turn.error or {})
+    if isinstance(error, ModelError):
+        error.charged = turn.charged
+    raise error
 
 
 # ── requests and their differences ───────────────────────────────────────────────────────────────
@@ -231,6 +273,11 @@ def first_difference(recorded: Any, asked: Any) -> tuple[str, str, str]:
     for path, one, other in _differences("", recorded, asked):
         return path, _short(one, other), _short(other, one)
     return "", "", ""
+
+
+def drifts(recorded: Any, asked: Mapping[str, Any]) -> set[Drift]:
+    """Every class in which the two differ; a miss names the first difference alone."""
+    return {drift_at(path, asked) for path, _, _ in _differences("", recorded, asked)}
 
 
 def drift_at(path: str, asked: Mapping[str, Any]) -> Drift:
