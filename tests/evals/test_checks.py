@@ -185,6 +185,17 @@ def test_a_refund_before_the_look_up_is_out_of_order_also_where_another_one_foll
     assert case.against(calls={"order": ["find", "refund"]})
 
 
+def test_a_tool_that_is_called_again_later_is_still_in_order() -> None:
+    case = Case(calls=[FOUND, REFUND, call("find", number="A2"), call("refund", amount="6")])
+    assert case.against(calls={"order": ["find", "refund"]}) == []
+
+
+def test_a_call_that_was_not_made_is_not_counted_and_is_forbidden_all_the_same() -> None:
+    case = Case(calls=[call("refund", "undone"), call("refund", amount="6")])
+    assert case.against(calls={"count": {"refund": 1}}) == []
+    assert len(case.against(calls={"forbidden": ["refund"]})) == 2
+
+
 def test_what_was_refused_is_counted_apart() -> None:
     state = RunState()
     refused = e.CallRefused("act", 1, "mail", {"code": "tool_denied", "what": "no"})
@@ -254,6 +265,26 @@ def test_a_row_that_came_may_be_counted_and_looked_at() -> None:
     assert judged(world_of(1), **right) == []
     wrong = right | {"changes": {"refunds": {"r0": {"amount": 6}}}}
     assert judged(world_of(1), **wrong) == ["world.changes at refunds[r0].amount: expected 6, got 5"]
+
+
+def test_one_row_that_is_named_and_another_that_came_or_went_are_told_apart() -> None:
+    named = {"changes": {"refunds": {"r0": {"amount": 5}}}}
+    assert judged(world_of(2), **named) == [
+        'world.frame at refunds[r1]: expected no change, got added {"amount":5}'
+    ]
+    before, after = world_of(1), {**world_of(), "refunds": {"r7": {"amount": 5}}}
+    case = Case(before=before, after=after)
+    assert case.against(world={"added": {"refunds": 1}}) == [
+        'world.frame at refunds[r0]: expected no change, got removed {"amount":5}'
+    ]
+
+
+def test_a_name_covers_its_own_column_and_none_that_begins_like_it() -> None:
+    (line,) = judged(world_of(total="6.00"), may_change=["orders.to"])
+    assert line.startswith("world.frame at orders[A1].total")
+    assert judged(world_of(to={"city": "Bonn", "zip": "1"}), may_change=["orders.to"]) == []
+    assert judged(world_of(to=None), changes={"orders": {"A1": {"to": None}}}) == []
+    assert judged(world_of(to={"city": "Bonn", "zip": "89073"}), may_change=["orders.to.city"]) == []
 
 
 def test_a_row_that_changed_has_these_values_and_no_other_changed() -> None:
@@ -406,6 +437,7 @@ def test_paths_into_keys_with_dots_and_from_a_lists_end() -> None:
     value = {"a.b": {"c": [1, 2]}, "--1": 3}
     assert at_path(value, "a.b.c.-1") == (True, 2)
     assert at_path(value, "a.b.c.--1") == (False, None)
+    assert at_path(value, "a.b.c.2") == at_path(value, "a.b.c.-3") == (False, None)
     assert at_path(value, "a.b.c.²") == (False, None)
     assert at_path(value, "--1") == (True, 3)
     assert at_path({"a": None}, "a") == (True, None)

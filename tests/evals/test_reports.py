@@ -287,3 +287,20 @@ def test_a_secret_is_gone_from_every_place_before_a_format_escapes_it() -> None:
 def test_a_huge_result_makes_a_page_that_a_browser_opens() -> None:
     big = trial("a", trace=["x" * 1_000_000])
     assert len(to_html(suite(scenario("a", trials=[big])))) < 30_000
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    light = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * light[0] + 0.7152 * light[1] + 0.0722 * light[2]
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_the_page_can_be_read_in_light_and_in_dark(scheme: int) -> None:
+    """Contrast of at least 4.5 to 1, as WCAG 2 asks of text."""
+    style = to_html(MIXED).partition("<style>")[2].partition("</style>")[0]
+    colours = [dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", part)) for part in style.split("@media", 1)]
+    for paper in ("paper", "box"):
+        for ink in ("ink", "quiet", "red", "inconclusive", "green"):
+            one, other = (luminance(colours[scheme][name]) for name in (paper, ink))
+            assert (max(one, other) + 0.05) / (min(one, other) + 0.05) >= 4.5, (paper, ink)

@@ -85,8 +85,9 @@ def _row(one: ScenarioResult) -> Iterable[str]:
     kinds += [kind for kind, holds in (("is-changed", changed), ("is-must", one.must)) if holds]
     why = one.why or ("; ".join(changed) if changed else "")
     yield f'<details class="{" ".join(kinds)}">'
-    yield f'<summary><code>{_text(one.id)}</code><span class="verdict {one.verdict}">{one.verdict}</span>'
-    yield f'<span class="why">{_text(_short(why, 400))}</span></summary>\n<div class="inside">'
+    yield f'<summary><span class="line"><code>{_text(one.id)}</code>'
+    yield f'<span class="verdict {one.verdict}">{one.verdict}</span>'
+    yield f'<span class="why">{_text(_short(why, 400))}</span></span></summary>\n<div class="inside">'
     facts = [*(["must"] if one.must else []), *one.tags, *([f"{one.drift} drift"] if one.drift else [])]
     if facts:
         yield f'<p class="quiet">{_text(" · ".join(facts))}</p>'
