@@ -133,7 +133,8 @@ def eval(  # noqa: A001  the name of the command, in a module that evaluates not
     progress = Progress.resume(folder, resume, about) if resume else Progress.begin(folder, about)
     output.say(f"eval {progress.token}: {len(suite.scenarios)} scenarios", "dim")
     judge_model = None if judge is None else open_model(judge, model_settings(settings))
-    with telling_of(output, len(suite.scenarios)) as heard:
+    then = "negative controls" if control and not live_lane else ""
+    with telling_of(output, len(suite.scenarios), then) as heard:
         if live_lane:
             result = go(_ask(heard, stage, suite, progress, cap_usd=cap_usd, judge_model=judge_model))
         else:

@@ -37,15 +37,15 @@ FORMATS = ("junit", "markdown", "html")
 
 
 @contextmanager
-def telling_of(output: Output, scenarios: int) -> Iterator[Heard]:
-    """Progress in one line, redrawn, on terminals; elsewhere nothing."""
+def telling_of(output: Output, scenarios: int, then: str = "") -> Iterator[Heard]:
+    """Progress in one line, redrawn, on terminals; elsewhere nothing. `then` is what follows the last one."""
     counted: Counter[Verdict] = Counter()
     with telling(output, quiet=not output.is_live) as place:
 
         def heard(one: ScenarioResult) -> None:
             counted[one.verdict] += 1
-            if (done := counted.total()) == scenarios:
-                place.now("negative controls")
+            if (done := counted.total()) == scenarios and then:
+                place.now(then)
                 return
             wrong = ", ".join(f"{counted[name]} {name}" for name in ("red", "inconclusive") if counted[name])
             place.now(f"{done} of {scenarios} scenarios{f', {wrong}' if wrong else ''}")
