@@ -24,7 +24,8 @@ WEIGHTS = Path(__file__).parent / "second_reader_weights.json"
 INTENTS: tuple[Intent, ...] = ("address", "cancel", "exchange", "other", "refund", "return", "track")
 """The order of the votes in the weights."""
 SURE: Mapping[Intent, float] = {
-    **dict.fromkeys(("cancel", "refund", "address", "return", "exchange"), 0.65),
+    **dict.fromkeys(("refund", "address", "return", "exchange"), 0.75),
+    "cancel": 0.65,
     "track": 0.6,  # leads to nothing but telling buyers where their own parcel is
     "other": 0.5,  # goes to a person anyway
 }
@@ -170,9 +171,15 @@ _DOUBTS: Mapping[str, re.Pattern[str]] = {
 }  # fmt: skip
 
 
+_PROMISED = re.compile(
+    r"\b(?:you|your colleague|your manager|someone|she|he|they)(?:'ve| have| had)? (?:\w+ )?"
+    r"(?:agreed|promised|granted|approved|assured|confirmed that)\b|\bas (?:agreed|promised|discussed)\b",
+    re.IGNORECASE,
+)
 _FAULT = re.compile(
     r"(?<!not )(?<!nothing )(?<!never )(?<!isn't )\b(?:broke\w*|crack\w*|smash\w*|shatter\w*|defect\w*|faulty"
-    r"|damag\w*|burn\w*|burnt|leak\w*|torn|(?:doesn't|does not|stopped) work\w*|dead|chipped|mould\w*)",
+    r"|damag\w*|soak\w*|swoll?en|ruin\w*|spoil\w*|wet|rotten|scratch\w*|stain\w*|dent(?:s|ed)?|burn\w*"
+    r"|leak\w*|torn|(?:doesn't|does not|stopped) work\w*|dead|chipped|mould\w*)",
     re.IGNORECASE,
 )
 
@@ -195,6 +202,8 @@ def _intent(text: str) -> tuple[Intent, str]:
     for doubt, pattern in _DOUBTS.items():
         if pattern.search(plain):
             return intent, doubt
+    if intent != "track" and _PROMISED.search(plain):
+        return intent, "it speaks of something that was promised before"
     said = _NOT.sub(" ", plain)
     for other, cue in _CUES.items():
         if other == intent:
