@@ -167,3 +167,18 @@ async def test_people_say_what_the_scenario_says(say: dict[str, Any], output: st
 async def test_without_a_decision_the_run_is_seen_waiting() -> None:
     found = await played(input={"amount": 50})
     assert (found.status, found.changes) == ("waiting", [])
+
+
+async def test_a_scenarios_price_stands_for_the_models_own_and_the_budget_knows_it() -> None:
+    free, dear = await played(), await played(price={"input": 100, "output": 100})
+    assert free.state.usage.to_json()["usd"] in (0, "0", 0.0)
+    assert float(dear.state.usage.to_json()["usd"]) > 0
+    ruined = await played(price={"input": 1_000_000, "output": 1_000_000})
+    assert (ruined.status, ruined.error["code"]) == ("failed", "budget_exceeded")
+
+
+async def test_a_kill_after_the_end_of_the_run_is_none() -> None:
+    calm = await played()
+    for commit in range(12, 30):
+        found = await played(faults=[{"kill": "before", "commit": commit}])
+        assert (found.status, found.after) == (calm.status, calm.after)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from ..core.error_view import error_of
 from ..core.jsons import Raw, dumps, loads
-from ..core.model import Bound, Model, ModelAnswer, ModelRequest, ProposedCall, Tokens
+from ..core.model import Bound, Model, ModelAnswer, ModelRequest, Price, ProposedCall, Tokens
 from ..core.tool import Call, Effect, Tool
 from ..errors import ModelRefused, ModelUnavailable, NotDone
 from ..tools.invoke import Invoker
@@ -29,8 +29,8 @@ class Busy:
 
     def __init__(self) -> None:
         self.acts = 0
-        self.hangs: list[int] = []
-        """Deadlines, in microseconds, of calls that will never answer."""
+        self.hangs: list[tuple[int, str]] = []
+        """Of calls that will never answer: deadline, in microseconds, and step."""
 
 
 Act = Callable[[], Awaitable[Any]]
@@ -94,11 +94,12 @@ class FaultyInvoker(Invoker):
             return await self._really(tool, call, arguments, seconds)
         match fault.does:
             case "timeout":
-                self._busy.hangs.append(call.deadline)
+                hang = (call.deadline, call.step)
+                self._busy.hangs.append(hang)
                 try:
                     await asyncio.Event().wait()
                 finally:
-                    self._busy.hangs.remove(call.deadline)
+                    self._busy.hangs.remove(hang)
             case "error":
                 raise ConnectionError("the connection was refused (a fault of this scenario)")
             case "lost":
@@ -129,10 +130,18 @@ class FaultyInvoker(Invoker):
 
 class FaultyModel:
     """Passes requests on, but for those that the scenario spoils. Counts requests by step, over all
-    models."""
+    models. With a `price` it costs that, and not its own."""
 
-    def __init__(self, model: Model, faults: Sequence[ModelFault], busy: Busy, counted: Counter[str]) -> None:
+    def __init__(
+        self,
+        model: Model,
+        faults: Sequence[ModelFault],
+        busy: Busy,
+        counted: Counter[str],
+        price: Price | None = None,
+    ) -> None:
         self._model = model
+        self._price = price
         self._faults = faults
         self._busy = busy
         self._counted = counted
@@ -142,10 +151,13 @@ class FaultyModel:
         return self._model.name
 
     def bound(self, request: ModelRequest) -> Bound:
-        return self._model.bound(request)
+        bound = self._model.bound(request)
+        if self._price is None:
+            return bound
+        return replace(bound, nanousd=self._price.worst(bound.tokens_in, bound.tokens_out))
 
     def price(self, usage: Tokens) -> int:
-        return self._model.price(usage)
+        return self._model.price(usage) if self._price is None else self._price.of(usage)
 
     async def close(self) -> None:
         await self._model.close()

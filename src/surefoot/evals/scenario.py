@@ -103,6 +103,13 @@ class ModelFault(Part):
         return self
 
 
+class Price(Part):
+    """US dollars per million tokens."""
+
+    input: Annotated[float, Field(ge=0)]
+    output: Annotated[float, Field(ge=0)]
+
+
 class Kill(Part):
     """The runtime is dropped right before or right after its n-th durable commit; another one goes on."""
 
@@ -272,6 +279,9 @@ class Scenario(Part):
     """What people say, in order. A question that none of them fits stays open."""
     faults: list[Fault] = []
     """What goes wrong."""
+    price: Price | None = None
+    """What every model costs here, in place of its own price: so that a free one can come to the end of a
+    budget in dollars."""
     origin: Literal["written", "recorded", "production"] = "written"
     """Where the model's turns come from: an author, a model, a production run."""
     turns: dict[str, list[Turn]] = {}

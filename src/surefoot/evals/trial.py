@@ -21,9 +21,10 @@ from typing import Any, Literal
 from pydantic_core import to_jsonable_python
 
 from ..core.clock import MICROS
+from ..core.decide import decide
 from ..core.events import Entry
 from ..core.fold import RunState
-from ..core.model import Model
+from ..core.model import Model, Price
 from ..core.rule import Approve, Decision, Deny, Edit, Settle
 from ..core.workflow import Definition, Resource
 from ..errors import CallRefused, InboxError, InputError, InvalidInput, StoreUnavailable, SurefootError
@@ -38,8 +39,9 @@ from .results import Played
 from .scenario import Decide, Kill, ModelFault, Scenario, ToolFault
 from .world import World, WorldFactory, changes, opening
 
-IDLE = 0.004
-"""Seconds of real time without anything under way, after which the clock goes on to what is due next."""
+IDLE = 0.002
+"""Seconds of real time between two looks at whether anything is under way. No measure of idleness: see
+`_jump`."""
 RUN = "r" + "0" * 17
 """Each trial has a store of its own with this one run in it."""
 PATIENCE = 120.0
@@ -161,7 +163,10 @@ class _Theatre:
         asked: Counter[str] = Counter()
         called: Counter[str] = Counter()
         provider_faults = [one for one in scenario.faults if isinstance(one, ModelFault)]
-        self._models = [FaultyModel(model, provider_faults, self._busy, asked) for model in models]
+        # Nano-dollars per token are thousandths of dollars per million tokens.
+        told = scenario.price
+        price = None if told is None else Price(told.input * 1000, told.output * 1000)
+        self._models = [FaultyModel(model, provider_faults, self._busy, asked, price) for model in models]
         self._tool_faults = [one for one in scenario.faults if isinstance(one, ToolFault)]
         self._called = called
         self._kills = [one for one in scenario.faults if isinstance(one, Kill)]
@@ -193,6 +198,7 @@ class _Theatre:
                 self._runtime = await self._another()
                 yield
             finally:
+                self._kills = []  # the run is over, and going home is no commit of its own
                 if self._runtime is not None:
                     await self._runtime.__aexit__(None, None, None)
 
@@ -302,18 +308,40 @@ class _Theatre:
             await self._go_on_after_kill()
 
     async def _jump(self, run: str) -> None:
-        due = min(self._busy.hangs, default=None)
-        if due is None:
-            state = self.current.driving(run)
-            if state is not None:
-                # Not the end of a question to a person: whether they answer in time is the scenario's to say.
-                due = min(_own_dues(state), default=None)
-            else:
-                row = await self.current.store.run(run)
-                parked = row is not None and row.owner is None and not row.summary.get("waiting_for")
-                due = row.due if row is not None and parked else None
+        """To the run's next moment, if nothing can happen before it.
+
+        A jump while something is under way would let a timer fire before what a slower machine, or a busier
+        one, has not finished yet: another order of events. So it is asked of the run itself, and not of how
+        long it has been silent: no body is entered but such as wait for a call that will never answer, and
+        `decide`, which says what a run does next, has nothing to do. Then the earliest of all that is due comes
+        first, however fast the machine is. Only bodies that hang in one call while they make another one at the
+        same time are beyond this; a commit of theirs may fall on either side.
+        """
+        state, runtime = self.current.driving(run), self.current
+        if state is None:
+            row = await runtime.store.run(run)
+            parked = row is not None and row.owner is None and not row.summary.get("waiting_for")
+            due = row.due if row is not None and parked else None
+        else:
+            bodies = runtime.bodies(run)
+            hanging = {step for _, step in self._busy.hangs}
+            if bodies - hanging or decide(self._stage.workflow.plan, state, self._clock.now(), bodies):
+                return
+            # Not the end of a question to a person: whether they answer in time is the scenario's to say.
+            due = min([*(at for at, _ in self._busy.hangs), *_own_dues(state)], default=None)
         if due is not None:
             await self._clock.advance(max(due - self._clock.now(), 0) / MICROS)
+
+    async def _pass(self, run: str, until: int) -> None:
+        """Time goes by while a person thinks: what falls due meanwhile comes to its own end first."""
+        before = -1
+        while (row := await self.current.store.run(run)) is not None and row.owner is None:
+            if row.due is None or row.due >= until or row.due == before or row.status != "waiting":
+                break
+            before = row.due
+            await self._clock.advance(max(before - self._clock.now(), 0) / MICROS)
+            await self._until_it_stands(run)
+        await self._clock.advance(max(until - self._clock.now(), 0) / MICROS)
 
     async def _go_on_after_kill(self) -> None:
         """As SIGKILL leaves it: nothing more is done or written, nothing is given back, the lock is free."""
@@ -333,12 +361,12 @@ class _Theatre:
                 continue
             said = self._left.pop(place)
             if said.after is not None:
-                await self._clock.advance(said.after)
+                await self._pass(result.run, self._clock.now() + round(said.after * MICROS))
             if said.decide == "ignore":
                 self._ignored.add(item.item)
                 if item.expires is None:
                     continue
-                await self._clock.advance(max(item.expires - self._clock.now(), 0) / MICROS)
+                await self._pass(result.run, item.expires)
                 return True
             await self._decide(item.item, said)
             return True
