@@ -12,7 +12,7 @@ from support_desk import second_reader, tickets
 from support_desk.schemas import Ticket
 from training import examples, figures
 
-ALL = [one for name in ("ordinary", "unusual", "tuning") for one in figures.probes(name)]
+ALL = [one for name in (*figures.SETS, "tuning") for one in figures.probes(name)]
 
 
 def ticket(text: str, subject: str = "") -> Ticket:
@@ -150,7 +150,7 @@ def test_no_probe_is_an_example() -> None:
     """Ten words in a row of a probe never stand in a template."""
     lines = [line for lines in examples.templates().values() for line in lines]
     known = " ".join(" ".join(second_reader.words(one.text)) for one in lines)
-    for name in ("ordinary", "unusual"):
+    for name in figures.SETS:
         for one in figures.probes(name):
             said = second_reader.words(one.ticket.text)
             for at in range(len(said) - 9):
