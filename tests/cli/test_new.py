@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from surefoot.models.recordings import key_of
+
 from .conftest import Shell
 
 ROOT = Path(__file__).parents[2]
@@ -53,6 +55,15 @@ def test_nothing_in_a_new_project_speaks_of_the_support_desk_by_its_names(shell:
         for old in ("support_desk", "support-desk", "SUPPORT_DESK"):
             assert old not in text, name
     assert (shell.folder / "claims-desk" / ".gitignore").read_text().startswith(".surefoot/")
+
+
+def test_the_recordings_of_a_new_project_are_pinned_to_what_it_asks(shell: Shell) -> None:
+    assert shell.here("new", "claims-desk").code == 0
+    recordings = list((shell.folder / "claims-desk").rglob("recordings/*.json"))
+    assert recordings
+    turns = [turn for file in recordings for turn in json.loads(file.read_text(encoding="utf-8"))["turns"]]
+    assert {turn["key"] == key_of(turn["request"]) for turn in turns} == {True}
+    assert {turn["request"]["model"] for turn in turns} == {"embedded:smollm2+claims_desk/adapter"}
 
 
 def test_what_it_prints_works_in_the_new_project(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ everywhere where the desk's own stands: its package, its workflow, its environme
 
 from __future__ import annotations
 
+import json
 import keyword
 import re
 import shutil
@@ -15,6 +16,7 @@ from pathlib import Path
 import click
 
 from ..errors import TargetError, UsageError
+from ..models.recordings import key_of
 from .failures import DONE
 from .options import Given, command
 
@@ -89,4 +91,13 @@ def _copy(reference: Path, folder: Path, package: str, project: str) -> None:
             made = re.sub("|".join(renamed), lambda found: renamed[found[0]], text)
             if made != text:
                 file.write_text(made, encoding="utf-8")
+    for file in folder.rglob("recordings/*.json"):
+        file.write_text(_pinned_again(file.read_text(encoding="utf-8")), encoding="utf-8")
     (folder / ".gitignore").write_text(".surefoot/\n__pycache__/\n", encoding="utf-8")
+
+
+def _pinned_again(text: str) -> str:
+    """A recording of a renamed workflow: answers are pinned to what was asked, the model's name included."""
+    for turn in json.loads(text).get("turns", ()):
+        text = text.replace(turn["key"], key_of(turn["request"]))
+    return text
