@@ -104,6 +104,8 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     made = Shell(tmp_path, monkeypatch)
     made.write("small.json", {"item": "a lamp", "amount": "20"})
     made.write("large.json", {"item": "a lamp", "amount": "80"})
+    for program in PROGRAMS.glob("*.py"):  # of the same name, from another test of this process
+        monkeypatch.delitem(sys.modules, program.stem, raising=False)
     known, path = set(sys.modules), list(sys.path)
     yield made
     for name in set(sys.modules) - known:
