@@ -14,7 +14,7 @@ from surefoot.errors import KeyUnavailable, NotAllowedToDecide, RunNotFinished, 
 from surefoot.orchestrator import revealing
 from surefoot.state.audit import verify
 
-from .rig import Engine, kinds, quiet, result, until
+from .rig import Engine, kinds, result, until
 
 pytestmark = pytest.mark.anyio
 

@@ -240,7 +240,7 @@ async def test_a_resumed_run_has_forgotten_nothing_of_what_it_read(
 async def _needed_or_over(engine: Engine, runtime: Any, run: str) -> Any:
     """Sleeps go by; what a person is needed for stops them."""
     runtime.begin_driving()
-    for _ in range(1000):
+    for _ in range(20_000):
         found = await runtime.look(run)
         if found.waiting_for or found.status not in ("queued", "running", "waiting"):
             return await result(runtime, run)
