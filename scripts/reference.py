@@ -185,6 +185,7 @@ PARTS = {
     "Kill": "Each of `faults`: the process",
     "Say": "Each of `turns`: an answer",
     "Use": "Each of `turns`: calls",
+    "Price": "`price`",
     "Expect": "`expect`",
     "Output": "`expect.output`",
     "Calls": "`expect.calls`",
