@@ -129,6 +129,14 @@ def test_no_report_is_greener_than_its_verdict(verdict: Any, reasons: list[str],
     assert verdict.upper() in to_html(result)
 
 
+def test_notes_and_controls_that_were_not_caught_stand_in_every_report() -> None:
+    missed = Control("dropped", "good", "pay({}) was not made", caught=False)
+    result = suite(scenario("good"), notes=["somebody accepted drift"], controls=[missed])
+    for report in (to_junit, to_markdown, to_html):
+        assert "somebody accepted drift" in report(result)
+        assert "good: pay({}) was not made" in report(result)
+
+
 def test_an_empty_suite_that_is_red_is_a_failure() -> None:
     root = ElementTree.fromstring(to_junit(suite(verdict="red", reasons=["no scenario was run"])))
     assert (root.get("tests"), root.get("failures")) == ("1", "1")

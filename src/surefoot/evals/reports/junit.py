@@ -33,6 +33,11 @@ def to_junit(result: SuiteResult) -> str:
     if whole or (result.verdict != "green" and all(one.verdict == "green" for one in result.scenarios)):
         case = ElementTree.SubElement(suite, "testcase", classname=visible(name), name=SUITE, time="0")
         _wrong(case, result.verdict, "\n".join(whole) or f"the suite is {result.verdict}")
+    if said := [
+        *result.notes,
+        *(f"not caught: {one.scenario}: {one.what}" for one in result.controls if not one.caught),
+    ]:
+        ElementTree.SubElement(suite, "system-out").text = visible("\n".join(said))
     counts = {
         "tests": len(suite.findall("testcase")),
         "failures": len(suite.findall("testcase/failure")),
