@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ..core.model import Model
-from ..core.workflow import Definition
+from ..core.workflow import Definition, fingerprint_of
 from ..errors import UsageError
 from ..evals import baseline
 from ..evals.controls import controls, with_controls
@@ -26,6 +26,7 @@ from ..evals.suite import Suite, load
 from ..evals.trial import Broken, Stage
 from ..models.providers import open_model
 from ..models.recordings import Drift
+from ..orchestrator.prompts import Prompts
 from ..settings import Settings
 from .eval_drift import accept_drift
 from .eval_reports import Heard, can_be_written, diff, report_options, show, target_of, telling_of, write
@@ -127,7 +128,9 @@ def eval(  # noqa: A001  the name of the command, in a module that evaluates not
     about = {
         "lane": "live" if live_lane else "replay",
         "workflow": [workflow.name, workflow.version, *(model.name for model in opened)],
+        "definition": fingerprint_of(workflow.describe(Prompts().digests(workflow)))[0],
         "scenarios": {one.id: baseline.digest(one) for one in suite.scenarios},
+        "recordings": baseline.digest_of([one.to_text() for one in suite.recordings.values()]),
     }
     folder = Path(".surefoot") / "evals"
     progress = Progress.resume(folder, resume, about) if resume else Progress.begin(folder, about)

@@ -138,14 +138,14 @@ def changed(line: Line, trial: Trial) -> list[str]:
 
 
 def digest(scenario: Scenario) -> str:
-    return _digest(scenario.model_dump(mode="json"))
+    return digest_of(scenario.model_dump(mode="json"))
 
 
 def checks_digest(scenario: Scenario) -> str:
-    return _digest(scenario.expect.model_dump(mode="json", exclude_defaults=True))
+    return digest_of(scenario.expect.model_dump(mode="json", exclude_defaults=True))
 
 
-def _digest(value: Any) -> str:
+def digest_of(value: Any) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()[:16]
 
 

@@ -1,13 +1,15 @@
 """Progress: every trial on disk as soon as it is made, so that an eval that was cut off goes on.
 
 One file for each eval, named by its token; its first line says what it is of. A trial's line is written and
-synced before the trial counts. The last line may be half there after a kill: it never counted.
+synced before the trial counts. The last line may be half there after a kill: it never counted. Files of evals
+that nobody went on with are swept away after some days. Two evals at once have a file each.
 """
 
 from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +18,9 @@ from typing import Any, Self
 from ..errors import UsageError
 from ..models.recordings import Miss
 from .results import Failure, Trial
+
+KEPT = 14 * 86_400.0
+"""Seconds after its last trial that an eval which was cut off can be gone on with."""
 
 
 class Progress:
@@ -31,6 +36,7 @@ class Progress:
     def begin(cls, folder: Path, about: Mapping[str, Any]) -> Self:
         """`about` is what must be the same when it goes on: workflow, lane, digests."""
         folder.mkdir(parents=True, exist_ok=True)
+        sweep(folder, time.time() - KEPT)
         progress = cls(folder / f"{secrets.token_hex(4)}.jsonl", about)
         progress._append({"about": progress._about})
         return progress
@@ -75,6 +81,19 @@ class Progress:
             # Closed is enough: what a killed process wrote is there, and a sync each would cost more than
             # the trials themselves.
             file.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+def sweep(folder: Path, before: float) -> list[str]:
+    """Removes what was last written to before that moment (seconds since the epoch); gives back tokens."""
+    swept = []
+    for path in sorted(folder.glob("*.jsonl")):
+        try:
+            if path.stat().st_mtime < before:
+                path.unlink()
+                swept.append(path.stem)
+        except FileNotFoundError:  # another eval swept it at the same time
+            continue
+    return swept
 
 
 def trial_of(found: Mapping[str, Any]) -> Trial:

@@ -11,7 +11,7 @@ import asyncio
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -141,7 +141,27 @@ async def _open_world(stack: AsyncExitStack, stage: Stage, scenario: Scenario, f
             )
         return None
     folder.mkdir(exist_ok=True)
-    return await stack.enter_async_context(opening(stage.world, scenario.world, folder))
+    return await stack.enter_async_context(_told(opening(stage.world, scenario.world, folder)))
+
+
+@asynccontextmanager
+async def _told(opened: AbstractAsyncContextManager[World]) -> AsyncIterator[World]:
+    """A world that breaks while it is closed has no more to do with the workflow than one that does not
+    open."""
+    world = await opened.__aenter__()
+    try:
+        yield world
+    except BaseException as error:
+        try:
+            await opened.__aexit__(type(error), error, error.__traceback__)
+        except Exception as another:  # noqa: BLE001  what broke first is what is told
+            if another is not error:
+                error.add_note(f"and the world did not close: {another}")
+        raise
+    try:
+        await opened.__aexit__(None, None, None)
+    except Exception as error:
+        raise Broken(f"the world did not close: {type(error).__name__}: {error}") from error
 
 
 class _Theatre:
@@ -197,6 +217,12 @@ class _Theatre:
             try:
                 self._runtime = await self._another()
                 yield
+            except BaseException:
+                # Not closed, which would wait for what is under way: it may be what hangs.
+                if self._runtime is not None:
+                    dead, self._runtime = self._runtime, None
+                    await dead.die()
+                raise
             finally:
                 self._kills = []  # the run is over, and going home is no commit of its own
                 if self._runtime is not None:
@@ -313,9 +339,9 @@ class _Theatre:
         A jump while something is under way would let a timer fire before what a slower machine, or a busier
         one, has not finished yet: another order of events. So it is asked of the run itself, and not of how
         long it has been silent: no body is entered but such as wait for a call that will never answer, and
-        `decide`, which says what a run does next, has nothing to do. Then the earliest of all that is due comes
-        first, however fast the machine is. Only bodies that hang in one call while they make another one at the
-        same time are beyond this; a commit of theirs may fall on either side.
+        `decide`, which says what a run does next, has nothing to do. Then the earliest of all that is due
+        comes first, however fast the machine is. Only bodies that hang in one call while they make another
+        one at the same time are beyond this; a commit of theirs may fall on either side.
         """
         state, runtime = self.current.driving(run), self.current
         if state is None:

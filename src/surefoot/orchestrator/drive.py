@@ -120,6 +120,11 @@ class Drive:
         """Ended, or parked until a person decides (a timer brings it back by itself)."""
         return self.state.is_ended or (not self._stopping and bool(self.state.open_items()))
 
+    @property
+    def bodies(self) -> frozenset[str]:
+        """Steps whose bodies are entered at this moment."""
+        return frozenset(self._active)
+
     # ── the loop ──
 
     async def go(self) -> None:

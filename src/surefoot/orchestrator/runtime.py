@@ -228,6 +228,10 @@ class Runtime:
         """The state of a run that this process drives at this moment."""
         return None if self._worker is None else self._worker.state_of(run)
 
+    def bodies(self, run: str) -> frozenset[str]:
+        """Steps of a run whose bodies this process is in at this moment."""
+        return frozenset() if self._worker is None else self._worker.bodies_of(run)
+
     @property
     def intake(self) -> Intake:
         """Whether new runs of the workflow are taken up, by any worker: look, pause, resume."""

@@ -82,6 +82,10 @@ class Worker:
         drive = self._drives.get(run)
         return None if drive is None else drive.state
 
+    def bodies_of(self, run: str) -> frozenset[str]:
+        drive = self._drives.get(run)
+        return frozenset() if drive is None else drive.bodies
+
     @property
     def has_room(self) -> bool:
         shared = not self._suspects and not self._alone and not self._stopping
