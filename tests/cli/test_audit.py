@@ -161,3 +161,39 @@ def test_a_run_whose_key_holds_a_known_secret_verifies(shell: Shell) -> None:
     shell.here("run", "till:till", "--input", "small.json", "--key", "mine-Kv9/4IpUiKKRHssE+q==")
     said = shell.here("audit", "verify", "--json")
     assert (said.code, said.json["findings"]) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ("UPDATE runs SET summary = replace(summary, '\"usage\"', '\"qsage\"') WHERE row = 1", "index"),
+        ("UPDATE runs SET summary = '{' WHERE row = 1", "index"),
+        ("UPDATE items SET view = replace(view, '\"evidence\"', '\"eoidence\"')", "item"),
+        ("UPDATE items SET view = substr(view, 1, 40)", "index"),
+        ("DROP INDEX items_status", "file"),
+        ("ALTER TABLE intake RENAME COLUMN mode_reason TO mode_reacon", "file"),
+    ],
+)
+def test_damage_of_any_kind_is_a_finding(shell: Shell, export: Path, change: str, problem: str) -> None:
+    with sqlite3.connect(shell.folder / ".surefoot" / "state.db") as connection:
+        connection.execute(change)
+    connection.close()
+    said = shell.here("audit", "verify", "--json")
+    assert said.code == 1
+    assert problem in {one["problem"] for one in said.json["findings"]}
+
+
+def test_a_byte_changed_anywhere_in_the_file_never_stops_the_audit(shell: Shell, export: Path) -> None:
+    path = shell.folder / ".surefoot" / "state.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    whole = path.read_bytes()
+    used = [place for place in range(100, len(whole)) if whole[place]]
+    for place in used[:: len(used) // 60]:
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x41]) + whole[place + 1 :])
+        for beside in ("state.db-wal", "state.db-shm"):
+            (path.parent / beside).unlink(missing_ok=True)
+        said = shell.here("audit", "verify", "--json")
+        assert said.code in (0, 1), said
+        assert "[unexpected]" not in said.err, (place, said.err)

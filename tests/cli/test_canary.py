@@ -256,3 +256,23 @@ def test_a_type_that_takes_nothing_is_said_so() -> None:
     shape = Shape(Annotated[str, AfterValidator(never)], "x")
     with pytest.raises(UsageError, match="found no data that the input takes"):
         Maker(Garden(random.Random(1)), 0).made(shape.json_schema, "the input", shape.load)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_it_hears_what_goes_past_python_s_streams(kiosk: Shell, number: int) -> None:
+    kiosk.write(
+        "shouting.py",
+        "import os\n"
+        "from typing import Annotated\n"
+        "from pydantic import BaseModel\n"
+        "from surefoot import Private, Workflow, step\n\n"
+        "class Wish(BaseModel):\n"
+        "    sender: Annotated[str, Private('email')]\n\n"
+        "@step\n"
+        "def heard(wish: Wish) -> int:\n"
+        f"    return os.write({number}, wish.sender.encode())\n\n"
+        "shout = Workflow('shout', input=Wish, steps=[heard])\n",
+    )
+    said = kiosk.here("canary", "shouting:shout", "--json")
+    assert said.code == 1
+    assert {leak["place"] for leak in said.json["leaks"]} == {"stdout and stderr, past Python's streams"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -60,9 +61,10 @@ def canary(given: Given, target: str | None, source: str | None, real_tools: boo
 
 def look_everywhere(canary: Canary, *targets: str | None) -> Report:
     with canary.planted():
-        with _captured() as said:
+        with _past_streams() as past, _captured() as said:
             results = go(canary.fly())
         canary.look("stdout and stderr of the run", said.getvalue())
+        canary.look("stdout and stderr, past Python's streams", past.getvalue())
         for result in results:
             answer = dumps(result_json(canary.workflow, result))
             canary.look("the answer to who started the run (secrets)", answer, secrets_only=True)
@@ -113,6 +115,28 @@ def _captured() -> Iterator[io.StringIO]:
     finally:
         sys.stdout, sys.stderr = out, err
         stream.finish()
+
+
+@contextmanager
+def _past_streams() -> Iterator[io.StringIO]:
+    """What reaches the process's own descriptors: words of a C library, of a child, of `os.write`."""
+    said = io.StringIO()
+    with tempfile.TemporaryFile() as file:
+        try:
+            saved = {number: os.dup(number) for number in (1, 2)}
+        except OSError:  # one of them is closed: nobody reads there
+            yield said
+            return
+        try:
+            for number in saved:
+                os.dup2(file.fileno(), number)
+            yield said
+        finally:
+            for number, copy in saved.items():
+                os.dup2(copy, number)
+                os.close(copy)
+            file.seek(0)
+            said.write(file.read().decode(errors="replace"))
 
 
 def tell(output: Output, report: Report) -> None:

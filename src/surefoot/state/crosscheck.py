@@ -29,6 +29,25 @@ from .store import ENDED, ItemRow, Mail, RunRow, StoredEvent
 SET_BACK = 120_000_000
 """Microseconds for which a worker may put off a run that it cannot read."""
 
+_SUMMARY = frozenset({"degraded", "error", "usage", "calls_refused", "waiting_for"})
+_SHOWN = frozenset(
+    {
+        "run",
+        "workflow",
+        "step",
+        "tool",
+        "args",
+        "reason",
+        "rule",
+        "evidence",
+        "choices",
+        "about",
+        "error",
+        "key",
+    }
+)
+"""The fields of an inbox row's view."""
+
 _CALLS = {"done": "settle", "undone": "approve", "given_up": "deny"}
 _KINDS = frozenset({"decision", "cancel", "retry", "reveal"})
 
@@ -188,8 +207,8 @@ class Crosscheck:
             self.say(row.id, "index", f"it is due at {row.due}, and by the journal at {wanted}")
 
     def _summary(self, journal: Journal) -> None:
-        row, state = journal.row, journal.at_end
-        if row.status in ENDED and state is not None:
+        row, state = journal.row, journal.at_end or journal.exact
+        if row.status in ENDED and journal.at_end is not None:
             wanted: dict[str, Any] = {
                 "degraded": state.degraded,
                 "error": state.error,
@@ -201,6 +220,9 @@ class Crosscheck:
             wanted = {"degraded": journal.exact.degraded, "error": None, "waiting_for": waiting}
         else:
             return
+        usage = row.summary.get("usage") or {}
+        if strange := (row.summary.keys() - _SUMMARY) | (usage.keys() - state.usage.to_json().keys()):
+            self.say(row.id, "index", f"the summary has fields that nothing writes: {sorted(strange)}")
         found = {name: row.summary.get(name) for name in wanted}
         if "usage" in found:
             found["usage"] = _counted(row.summary.get("usage") or {})
@@ -245,6 +267,8 @@ class Crosscheck:
                 wanted["error"] = request.error
             if call := journal.shown.calls.get(request.call or ""):
                 wanted |= {"tool": call.tool, "key": call.key}
+        if strange := row.view.keys() - _SHOWN:
+            self.say(run, "item", f"{row.id} has fields that nothing writes: {sorted(strange)}")
         for name, value in wanted.items():
             same[f"view.{name}"] = (row.view.get(name), value)
         for name, (found, value) in same.items():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from .audit import Finding, check
@@ -12,6 +14,9 @@ from .store import DayRow, RunFilter, RunRow, Store
 
 PAGE = 200
 _ALL = 1_000_000
+
+UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, AssertionError, struct.error)
+"""What reading raises where a value is not of the kind that was written there."""
 
 
 @dataclass
@@ -35,22 +40,39 @@ class Examiner:
         self.found = Examined()
 
     async def one(self, run: str) -> Examined:
-        row = await self._store.run(run)
+        row = None
+        with self._reading(run):
+            row = await self._store.run(run)
         if row is None:
             self.found.findings.append(Finding(run, "no_run", "there is no such run"))
         else:
-            await self._look(row)
+            with self._reading(run):
+                await self._look(row)
         return self.found
 
     async def everything(self) -> Examined:
+        for line in await self._store.damage():
+            self.found.findings.append(Finding("", "file", f"the database itself is damaged: {line}"))
         days = await self._store.days()
         before = None
-        while page := await self._store.runs(RunFilter(before=before, limit=PAGE)):
-            for row in page:
-                await self._look(row)
-            before = page[-1].id
-        await self._beside(days)
+        with self._reading(""):
+            while page := await self._store.runs(RunFilter(before=before, limit=PAGE)):
+                for row in page:
+                    with self._reading(row.id):
+                        await self._look(row)
+                before = page[-1].id
+        with self._reading(""):
+            await self._beside(days)
         return self.found
+
+    @contextmanager
+    def _reading(self, run: str) -> Iterator[None]:
+        """A value that cannot even be read is a finding too, and no reason to stop looking."""
+        try:
+            yield
+        except UNREADABLE as error:
+            what = f"a row {'of it ' if run else ''}cannot be read: {type(error).__name__}"
+            self.found.findings.append(Finding(run, "index", what))
 
     async def _look(self, row: RunRow) -> None:
         store, found = self._store, self.found

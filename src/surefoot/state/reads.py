@@ -14,6 +14,7 @@ from typing import Any, get_args
 from .forgetting import Trace
 from .intake import IntakeChange, IntakeRow
 from .queries import load
+from .schema import changed_schema
 from .store import (
     DayRow,
     ItemRow,
@@ -190,6 +191,10 @@ class Reader:
 
     def strays(self) -> list[Stray]:
         return [Stray(*row) for row in self._all(_SQL["strays"])]
+
+    def damage(self) -> list[str]:
+        lines = [str(row[0]) for row in self._all("PRAGMA integrity_check(20)") if row[0] != "ok"]
+        return lines + [f"the schema of {name} is another one" for name in changed_schema(self._connection)]
 
     def traces(self) -> list[Trace]:
         return [Trace(*row) for row in self._all(_SQL["traces"])]

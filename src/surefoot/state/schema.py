@@ -12,6 +12,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from ..errors import StoreUnavailable, StoreVersion
@@ -84,6 +85,24 @@ def prepare(
         connection.execute("PRAGMA busy_timeout = 0")
     except sqlite3.Error as error:
         raise explain(error, where) from error
+    except UnicodeDecodeError as error:  # SQLite tells of a name in its schema that is no text
+        raise StoreUnavailable(
+            f"the store {where} cannot be used",
+            why="its schema is damaged",
+            remedy="Restore the file from a backup.",
+        ) from error
+
+
+def changed_schema(connection: sqlite3.Connection) -> list[str]:
+    """The names of tables and indexes that are not as the migrations make them."""
+    with closing(sqlite3.connect(":memory:")) as fresh:
+        for number in sorted(migrations()):
+            fresh.executescript(migrations()[number])
+        wanted, found = (dict(one.execute(_SCHEMA).fetchall()) for one in (fresh, connection))
+    return sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+
+
+_SCHEMA = "SELECT name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite!_%' ESCAPE '!'"
 
 
 def _wal(connection: sqlite3.Connection) -> None:

@@ -352,6 +352,10 @@ class SqliteStore:
         with self._explained:
             return self._reader.strays()
 
+    async def damage(self) -> list[str]:
+        with self._explained:
+            return self._reader.damage()
+
     async def days(self) -> list[DayRow]:
         with self._explained:
             return self._reader.days()

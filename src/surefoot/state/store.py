@@ -506,6 +506,10 @@ class Store(Protocol):
     # ── for the audit ──
     async def strays(self) -> list[Stray]: ...
 
+    async def damage(self) -> list[str]:
+        """What the database itself finds wrong with its pages and indexes; reads all of it."""
+        ...
+
     async def days(self) -> list[DayRow]: ...
 
     async def definitions(self) -> list[tuple[str, str]]:
