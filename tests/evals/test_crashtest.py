@@ -145,3 +145,54 @@ async def test_scenarios_that_cannot_be_killed_say_why(tmp_path: Path) -> None:
     await recorded(tmp_path, stage, faulty)
     (one,) = crashtest(stage, load(tmp_path, world))
     assert one.skipped == "it has faults of its own"
+
+
+outside: list[Book] = []
+"""What a step should not know: the other side, without a tool in between."""
+
+
+@asynccontextmanager
+async def leaky_world(state: dict[str, Any], folder: Path) -> AsyncIterator[World]:
+    outside[:] = [Book(folder / "book")]
+    async with world(state, folder) as own:
+        yield own
+
+
+async def test_a_step_that_acts_by_itself_is_found_with_the_commit_after_its_act(tmp_path: Path) -> None:
+    import asyncio
+
+    @step
+    async def paid(read: str, ticket: Ticket, run: Run) -> str:
+        (book,) = outside
+        return f"{read}: {book.pay(f'payment {len(book.lines()) + 1}', ticket.amount)}"
+
+    model = ScriptedModel({}, name="scripted:x")
+    flow = Workflow("till", input=Ticket, steps=[read, paid], tools=[look], models=[model])
+    stage = Stage(flow, leaky_world, [model])
+    leaks = SMALL | {"expect": {"status": "succeeded", "world": {"added": {"payments": 1}}}}
+    suite = replace(written(tmp_path, leaks), world=leaky_world)
+    recording, trial = await record(stage, suite.scenarios[0])
+    assert trial.outcome == "pass", "every check of the undisturbed run is content"
+    suite.recording_of("small").write_text(recording.to_text())
+    (one,) = await asyncio.to_thread(lambda: list(crashtest(stage, load(tmp_path, leaky_world))))
+    assert [wrong.moment for wrong in one.wrong] == ["before"]
+    assert any("payments[1] added" in line for line in one.wrong[0].what)
+    assert one.wrong[0].last.endswith("read"), "the last thing on disk is the step before it"
+
+
+async def test_one_process_or_three_find_the_same(tmp_path: Path) -> None:
+    import asyncio
+
+    stage = stage_of(pay_without_key)
+    await recorded(tmp_path, stage, SMALL)
+    heard: list[tuple[str, int, str]] = []
+
+    def found(beside: int) -> list[Crashed]:
+        told = crashtest(stage, load(tmp_path, world), beside=beside, heard=lambda *one: heard.append(one))
+        return list(told)
+
+    alone = await asyncio.to_thread(found, 1)
+    times = len(heard)
+    assert await asyncio.to_thread(found, 3) == alone
+    assert sorted(heard[times:]) == sorted(heard[:times])
+    assert times == 2 * alone[0].commits

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 
 import click
 
 from ..errors import UsageError
-from ..evals.crashtest import Crashed
+from ..evals.crashtest import Crashed, Moment
 from ..evals.crashtest import crashtest as test
 from ..evals.suite import load
 from ..evals.trial import Stage
@@ -17,13 +18,20 @@ from .formats import count
 from .opening import warn_of_unknown
 from .options import Given, command, target_argument
 from .output import Output, clean
+from .progress import telling
 from .target import load_target
 
 
 @command("crashtest")
 @target_argument
 @click.option("--only", multiple=True, metavar="NAME", help="Only scenarios of this id or tag.")
-def crashtest(given: Given, target: str | None, only: tuple[str, ...]) -> int:
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    help="Kills side by side. [default: as many as there are cores]",
+)
+def crashtest(given: Given, target: str | None, only: tuple[str, ...], processes: int | None) -> int:
     """Kill a workflow at every durable commit, and see each effect happen once.
 
     Runs the chosen scenarios in processes that die by SIGKILL right before and right after each commit, lets
@@ -41,9 +49,11 @@ def crashtest(given: Given, target: str | None, only: tuple[str, ...]) -> int:
     suite = load(folder_of(settings), world_of(settings)).only(only)
     stage = Stage(workflow, suite.world, models_of(workflow, settings), settings.grants, settings.people)
     found: list[Crashed] = []
-    for one in test(stage, suite):
-        found.append(one)
-        _tell(output, one)
+    with telling(output, quiet=not output.is_live) as place:
+        heard = _progress(place.now, len(suite.scenarios), found)
+        for one in test(stage, suite, heard=heard, beside=processes):
+            found.append(one)
+            _tell(output, one)
     kills, wrong = sum(one.kills for one in found), sum(len(one.wrong) for one in found)
     if not kills:
         raise UsageError(
@@ -60,6 +70,23 @@ def crashtest(given: Given, target: str | None, only: tuple[str, ...]) -> int:
         killed = f"{count(kills, 'kill')} in {count(len(found), 'scenario')}"
         output.answer(f"{killed}: {said}", "bad" if wrong else "good")
     return FAILED if wrong else DONE
+
+
+def _progress(
+    now: Callable[[str], None], scenarios: int, found: list[Crashed]
+) -> Callable[[str, int, Moment], None]:
+    """One line, redrawn: where it is, and how many kills so far."""
+    kills = 0
+
+    def heard(scenario: str, commit: int, moment: Moment) -> None:
+        nonlocal kills
+        kills += 1
+        now(
+            f"{len(found) + 1} of {scenarios} scenarios, {scenario}: {moment} commit {commit}, "
+            f"{count(kills, 'kill')}"
+        )
+
+    return heard
 
 
 def _tell(output: Output, one: Crashed) -> None:

@@ -9,8 +9,11 @@ same: every effect made once. Needs a world that lasts (see `surefoot.evals.worl
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import selectors
+import shutil
 import signal
 import tempfile
 import traceback
@@ -71,10 +74,21 @@ class Crashed:
     skipped: str = ""
 
 
+Came = Wrong | Literal["missed"] | None
+"""Of one kill. `missed`: the run came to its end before it; None: all is as it should be."""
+
+
 def crashtest(
-    stage: Stage, suite: Suite, *, heard: Callable[[str, int, Moment], None] | None = None
+    stage: Stage,
+    suite: Suite,
+    *,
+    heard: Callable[[str, int, Moment], None] | None = None,
+    beside: int | None = None,
 ) -> Iterator[Crashed]:
-    """One scenario after the other. Raises UsageError where this project or system cannot be crash tested."""
+    """One scenario after the other, each with its kills side by side in `beside` processes (as many as there
+    are cores). `heard` is told of each kill when the run has gone on.
+
+    Raises UsageError where this project or system cannot be crash tested."""
     if not hasattr(os, "fork"):
         raise UsageError(
             "this system cannot be crash tested on",
@@ -99,7 +113,7 @@ def crashtest(
         elif recording is None:
             yield Crashed(scenario.id, 0, 0, skipped="it was never recorded")
         else:
-            yield _of_one(stage, scenario, recording, heard)
+            yield _of_one(stage, scenario, recording, heard, beside or os.cpu_count() or 1)
 
 
 def _of_one(
@@ -107,29 +121,47 @@ def _of_one(
     scenario: Scenario,
     recording: Recording,
     heard: Callable[[str, int, Moment], None] | None,
+    beside: int,
 ) -> Crashed:
     with tempfile.TemporaryDirectory(prefix="surefoot-crash-") as folder:
         calm = _in_process(stage, scenario, recording, Path(folder) / "calm", None)
         if calm is None or isinstance(calm, str):
             why = f"it does not run undisturbed: {calm or 'it was killed'}"
             return Crashed(scenario.id, 0, 0, skipped=why)
-        wrong: list[Wrong] = []
-        kills = 0
-        for commit in range(1, calm.commits + 1):
-            for moment in MOMENTS:
-                if heard is not None:
-                    heard(scenario.id, commit, moment)
-                place = Path(folder) / f"{commit}-{moment}"
-                died = _in_process(stage, scenario, recording, place, (commit, moment))
-                if died is not None:
-                    continue  # it came to its end with fewer commits this time: nothing was killed
-                kills += 1
-                found = _in_process(stage, scenario, recording, place, None)
-                what = _what_is_wrong(calm, found)
-                if what:
-                    last = found.cut if isinstance(found, Ending) else ""
-                    wrong.append(Wrong(scenario.id, commit, moment, last, what))
+        points = [(commit, moment) for commit in range(1, calm.commits + 1) for moment in MOMENTS]
+
+        def one(point: Point) -> Came:
+            return _killed_at(stage, scenario, recording, Path(folder), calm, point)
+
+        found: dict[Point, Came] = {}
+        for point, what in _side_by_side(points, one, beside):
+            found[point] = what
+            if heard is not None:
+                heard(scenario.id, *point)
+        for point in points:
+            lost = Wrong(
+                scenario.id, *point, "", ["the process that was to kill it and go on ended by itself"]
+            )
+            found.setdefault(point, lost)
+        wrong = [what for point in points if isinstance(what := found[point], Wrong)]
+        # Where it came to its end with fewer commits than the undisturbed run nothing was killed.
+        kills = sum(what != "missed" for what in found.values())
         return Crashed(scenario.id, kills, calm.commits, wrong)
+
+
+def _killed_at(
+    stage: Stage, scenario: Scenario, recording: Recording, folder: Path, calm: Ending, point: Point
+) -> Came:
+    place = folder / f"{point[0]}-{point[1]}"
+    try:
+        if _in_process(stage, scenario, recording, place, point) is not None:
+            return "missed"
+        found = _in_process(stage, scenario, recording, place, None)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    what = _what_is_wrong(calm, found)
+    last = found.cut if isinstance(found, Ending) else ""
+    return Wrong(scenario.id, *point, last, what) if what else None
 
 
 def _what_is_wrong(calm: Ending, found: Ending | str | None) -> list[str]:
@@ -148,6 +180,53 @@ def _what_is_wrong(calm: Ending, found: Ending | str | None) -> list[str]:
 
 
 # ── processes ────────────────────────────────────────────────────────────────────────────────────
+
+
+def _side_by_side(
+    points: Sequence[Point], one: Callable[[Point], Came], beside: int
+) -> Iterator[tuple[Point, Came]]:
+    """As they come, from some forks of this process, which has imported everything already. Each does its
+    share and says a line for each point; what none has said is missing from what comes."""
+    shares = [points[start::beside] for start in range(min(beside, len(points)))]
+    pids: list[int] = []
+    left: dict[int, bytes] = {}
+    with selectors.DefaultSelector() as waiting:
+        try:
+            for share in shares:
+                reading, writing = os.pipe()
+                if (child := os.fork()) == 0:
+                    try:
+                        for fd in (reading, *left):
+                            os.close(fd)
+                        with os.fdopen(writing, "w", encoding="utf-8") as pipe:
+                            for point in share:
+                                what = one(point)
+                                said = asdict(what) if isinstance(what, Wrong) else what
+                                pipe.write(json.dumps([point, said]) + "\n")
+                                pipe.flush()
+                    finally:
+                        os._exit(0)
+                os.close(writing)
+                pids.append(child)
+                left[reading] = b""
+                waiting.register(reading, selectors.EVENT_READ)
+            while waiting.get_map():
+                for key, _ in waiting.select():
+                    fd = key.fd
+                    if not (more := os.read(fd, 65536)):
+                        waiting.unregister(fd)
+                        continue
+                    *lines, left[fd] = (left[fd] + more).split(b"\n")
+                    for line in lines:
+                        (commit, moment), said = json.loads(line)
+                        yield (commit, moment), Wrong(**said) if isinstance(said, dict) else said
+        finally:
+            for fd in left:
+                os.close(fd)
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
+                os.waitpid(pid, 0)
 
 
 def _in_process(
