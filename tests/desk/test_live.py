@@ -10,26 +10,32 @@ from pathlib import Path
 
 import pytest
 
-from support_desk import desk, tickets
+from support_desk import desk, seed, tickets
 from surefoot import Runtime
 from training import figures
 
 pytestmark = [pytest.mark.anyio, pytest.mark.live_embedded, pytest.mark.slow]
 
 
+def refunds(shop_file: Path) -> set[tuple[str, int]]:
+    with closing(sqlite3.connect(shop_file)) as db:
+        return set(db.execute("SELECT number, cents FROM refunds"))
+
+
 async def test_the_first_twelve_tickets_with_the_embedded_model(shop_file: Path) -> None:
+    seed.create(shop_file)
+    before = refunds(shop_file)
     async with Runtime(desk, "memory:") as runtime:
-        runs = {name[:2]: await runtime.start(ticket) for name, ticket in tickets()[:12]}
-        results = {name: await runtime.result(run.id) for name, run in runs.items()}
+        results = {}
+        for name, ticket in tickets()[:12]:  # one after the other: the model answers one at a time anyway
+            results[name[:2]] = await runtime.result((await runtime.start(ticket)).id)
     assert {result.status for result in results.values()} <= {"succeeded", "waiting"}
     done = [name for name, result in results.items() if result.status == "succeeded"]
     assert len(done) >= 6
     assert [(item.kind, item.tool) for item in results["01"].waiting_for] == [("approval", "refund")]
     assert not {"09", "10", "12"} & set(done)
-    with closing(sqlite3.connect(shop_file)) as db:
-        moved = set(db.execute("SELECT number, cents FROM refunds"))
     # All that any of the twelve may lead to without a person: two refunds and what a cancellation returns.
-    assert moved <= {("SD-1171", 2000), ("SD-1149", 3450), ("SD-1196", 11900)}
+    assert refunds(shop_file) - before <= {("SD-1171", 2000), ("SD-1149", 3450), ("SD-1196", 11900)}
 
 
 @pytest.mark.parametrize(
