@@ -141,6 +141,18 @@ async def test_a_changed_prompt_is_inconclusive_and_names_the_first_difference(t
     assert "Read it well" in small.why
 
 
+async def test_what_was_done_before_a_step_asked_that_never_asked_is_red(tmp_path: Path) -> None:
+    @step
+    async def letter(paid: str, run: Run) -> str:
+        return await run.ask(str, "Write it", {"paid": paid})
+
+    suite = await accepted(tmp_path, LARGE)
+    steps = [one.step for one in flow.plan.steps.values()]
+    result = await replay(stage_of(changed_flow(steps=[*steps, letter], rules=[])), suite)
+    assert result.verdict == "red"
+    assert "calls.forbidden" in result.scenarios[0].why
+
+
 async def test_a_changed_tool_schema_is_inconclusive(tmp_path: Path) -> None:
     other: Tool[..., Any] = replace(look, description="Looks at it all.")
 

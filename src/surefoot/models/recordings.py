@@ -73,7 +73,7 @@ class Turn:
 @dataclass(frozen=True, slots=True)
 class Miss:
     """A request that nobody recorded. `nearest` is the step of the recorded one most like it, `path` the
-    first place where they differ; both are empty where nothing was recorded at all."""
+    first place where they differ; both are empty where nothing was recorded for this step."""
 
     step: str
     request: dict[str, Any]
@@ -134,6 +134,9 @@ class Cassette:
         return [turn for number, turn in enumerate(self.turns) if number not in self._given]
 
     def _miss(self, step: str, asked: dict[str, Any]) -> Miss:
+        if all(turn.step != step for turn in self.turns):
+            # No drift of what a model is told: the code around asks where it never asked before.
+            return Miss(step, asked, "", "", None, "", "")
         nearest = _nearest(step, asked, [turn for n, turn in enumerate(self.turns) if n not in self._given])
         nearest = nearest or _nearest(step, asked, self.turns)
         if nearest is None:
