@@ -180,7 +180,9 @@ def test_a_baseline_and_a_result_are_not_compared(project: Path) -> None:
     assert "a.json is a result, and scenarios/baseline.jsonl a baseline" in done.stderr
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"scenarios": [{}]}', "[1]", "no json", '{"id": "x"}\n'])
+@pytest.mark.parametrize(
+    "text", ["", "{}", '{"scenarios": [{}]}', "[1]", '{"error": {"code": "x"}}', "no json", '{"id": "x"}\n']
+)
 def test_what_is_neither_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "x.json"
     path.write_text(text)

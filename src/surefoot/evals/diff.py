@@ -202,7 +202,8 @@ def read(path: Path) -> Side:
                 why=f"{type(error).__name__}: {error}",
                 remedy="Make it again with `surefoot eval --json`.",
             ) from error
-    lines = baseline.read(path)
+    is_baseline = found is None or (isinstance(found, dict) and "checks" in found)
+    lines = baseline.read(path) if is_baseline else {}
     if not lines:
         raise InvalidInput(
             f"{path} is neither a result of an eval nor a baseline",
