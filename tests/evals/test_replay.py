@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from surefoot import Run, Tool, Workflow, step
+from surefoot import Run, Tool, Workflow, approve, step
 from surefoot.evals import baseline
 from surefoot.evals.record import record
 from surefoot.evals.replay import replay
@@ -148,7 +148,8 @@ async def test_what_was_done_before_a_step_asked_that_never_asked_is_red(tmp_pat
 
     suite = await accepted(tmp_path, LARGE)
     steps = [one.step for one in flow.plan.steps.values()]
-    result = await replay(stage_of(changed_flow(steps=[*steps, letter], rules=[])), suite)
+    rules = [approve(pay, when=lambda amount: amount > 1000, by="leads")]
+    result = await replay(stage_of(changed_flow(steps=[*steps, letter], rules=rules)), suite)
     assert result.verdict == "red"
     assert "calls.forbidden" in result.scenarios[0].why
 
