@@ -12,12 +12,14 @@ import yaml
 from click.testing import CliRunner
 
 from surefoot import Run, Tool, step
+from surefoot.core.model import ModelAnswer
 from surefoot.errors import UsageError
 from surefoot.evals.drift import Accepted, accept, who
 from surefoot.evals.record import IN_CI, record
 from surefoot.evals.recording import Recording
 from surefoot.evals.results import SuiteResult
 from surefoot.evals.suite import Suite, load
+from surefoot.models.recordings import Turn
 from surefoot.testing import ScriptedModel
 
 from .test_replay import LARGE, SMALL, accepted, changed_flow, replayed, stage_of
@@ -203,3 +205,12 @@ def test_somebody_must_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert who({"USER": "kim"}) == "kim"
     with pytest.raises(UsageError, match="nobody is named"):
         who({})
+
+
+def test_half_a_character_is_kept_in_a_recording(tmp_path: Path) -> None:
+    turn = Turn(
+        "read", {"model": "x", "messages": [{"role": "user", "text": "half: \ud83d"}]}, ModelAnswer("a")
+    )
+    path = tmp_path / "small.json"
+    path.write_text(Recording("small", "written", [turn]).to_text(), "utf-8")
+    assert list(Recording.read(path).turns) == [turn]

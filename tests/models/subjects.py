@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from surefoot.core.model import FREE, Model, ModelRequest, ModelSettings, Price, ToolSpec
+from surefoot.core.model import FREE, Model, ModelAnswer, ModelRequest, ModelSettings, Price, ToolSpec
 from surefoot.core.model import Message as Said
 from surefoot.models.providers import open_model
 from wire import WireServer
@@ -116,6 +117,28 @@ def _scripted() -> Subject:
     return Subject("scripted", open_it)
 
 
+def _recorded() -> Subject:
+    """Each request is answered once by the scripted model, written down as a recording's file holds it, read
+    back, and answered from there."""
+    scripted = _scripted()
+
+    @asynccontextmanager
+    async def open_it(wire: WireServer, scenario: str) -> AsyncIterator[Model]:
+        from surefoot.models.recordings import Cassette, RecordedModel, RecordingModel, Stand, Turn
+
+        class Twice(Stand):
+            async def request(self, request: ModelRequest) -> ModelAnswer:
+                heard: list[Turn] = []
+                await RecordingModel(self._model, heard.append).request(request)
+                kept = [Turn.from_json(json.loads(json.dumps(turn.to_json()))) for turn in heard]
+                return await RecordedModel(self._model, Cassette(kept)).request(request)
+
+        async with scripted.open(wire, scenario) as model:
+            yield Twice(model)
+
+    return Subject("recorded", open_it)
+
+
 def subjects() -> list[Any]:
     found = [
         _wired("openai"),
@@ -126,7 +149,7 @@ def subjects() -> list[Any]:
         _embedded(),
     ]
     if find_spec("surefoot.testing") is not None:
-        found.append(_scripted())
+        found += [_scripted(), _recorded()]
     return [pytest.param(subject, id=subject.name, marks=subject.marks) for subject in found]
 
 

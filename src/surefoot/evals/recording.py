@@ -63,7 +63,12 @@ class Recording:
             found["tools"] = [turn.to_json() for turn in self.tools]
         if self.accepted:
             found["accepted"] = [dict(one) for one in self.accepted]
-        return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+        text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+        try:
+            text.encode()
+        except UnicodeEncodeError:  # half a surrogate pair, which no UTF-8 can hold and JSON's escapes can
+            return json.dumps(found, indent=1) + "\n"
+        return text
 
     @classmethod
     def read(cls, path: Path) -> Recording:
