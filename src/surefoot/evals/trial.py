@@ -8,6 +8,7 @@ drops the runtime where it stands, and another one goes on with what is on disk.
 from __future__ import annotations
 
 import asyncio
+import os
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -44,6 +45,8 @@ IDLE = 0.002
 `_jump`."""
 RUN = "r" + "0" * 17
 """Each trial has a store of its own with this one run in it."""
+SCRATCH = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108  a folder of its own in there
+"""Where worlds lie while a trial lasts: in memory, where the system has such a place."""
 PATIENCE = 120.0
 """Seconds of real time after which a trial that does not end is broken."""
 
@@ -86,7 +89,7 @@ async def play(
     stage = stage_of(stage, scenario)
     async with AsyncExitStack() as stack:
         try:
-            folder = lasting or Path(stack.enter_context(TemporaryDirectory(prefix="surefoot-")))
+            folder = lasting or Path(stack.enter_context(TemporaryDirectory(prefix="surefoot-", dir=SCRATCH)))
             world = await _open_world(stack, stage, scenario, folder / "world")
             before = None if world is None else _plain(await world.snapshot())
         except Exception as error:
