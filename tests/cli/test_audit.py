@@ -170,6 +170,7 @@ def test_a_run_whose_key_holds_a_known_secret_verifies(shell: Shell) -> None:
         ("UPDATE runs SET summary = '{' WHERE row = 1", "index"),
         ("UPDATE items SET view = replace(view, '\"evidence\"', '\"eoidence\"')", "item"),
         ("UPDATE items SET view = substr(view, 1, 40)", "index"),
+        ("UPDATE days SET tokens = tokens - 1", "ledger"),
         ("DROP INDEX items_status", "file"),
         ("ALTER TABLE intake RENAME COLUMN mode_reason TO mode_reacon", "file"),
     ],

@@ -78,3 +78,16 @@ def test_killed_at_its_commit_nothing_was_shown(shell: Shell, run: str, moment: 
     assert MAIL not in said.out + said.err
     assert len(revealed(shell, run)) == (0 if moment == "1.before" else 1)
     assert shell.here("audit", "verify").code == 0
+
+
+def test_a_known_secret_in_a_reason_is_not_kept(shell: Shell) -> None:
+    shell.setenv("SHOP_API_KEY", "Kv9/4IpUiKKRHssE+q==")
+    reason = "it is Kv9/4IpUiKKRHssE+q=="
+    shell.here("run", "till:till", "--input", "small.json", "--quiet")
+    (row,) = shell.here("runs", "list", "--json").lines
+    assert shell.here("runs", "show", row["run"], "--reveal", "--by", "kim", "--reason", reason).code == 0
+    assert shell.here("forget", row["run"], "--by", "kim", "--reason", reason).code == 0
+    events = shell.here("runs", "events", row["run"], "--json").out
+    assert events.count("it is [secret:SHOP_API_KEY]") == 2
+    files = [path for path in (shell.folder / ".surefoot").rglob("*") if path.is_file()]
+    assert not [path for path in files if b"4IpUiKKRHssE" in path.read_bytes()]

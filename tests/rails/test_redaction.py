@@ -265,3 +265,12 @@ def test_no_private_value_is_left_in_a_view(values: dict[str, str], around: list
     assert not any(value in view for value in values if not value.isdigit())
     for one in texts_in(json.loads(private.view_json(dumps({"a": [text], "b": dumps({"c": text})})))):
         assert not any(value in one for value in values if not value.isdigit())
+
+
+@pytest.mark.parametrize("searches", [1, 400])
+def test_nothing_is_left_over_where_values_overlap(searches: int) -> None:
+    private = Private()
+    private.learn({"hunter2Quillon": "password", "Quillon Zebrowitsch": "name"})
+    for _ in range(searches):
+        shown = private.view("password=hunter2Quillon Zebrowitsch, and Quillon Zebrowitsch alone")
+        assert shown == "password=[name-1], and [name-1] alone"

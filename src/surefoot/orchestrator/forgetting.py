@@ -17,6 +17,7 @@ from ..rails.redaction import Secrets
 from ..state.sealing import Keyring
 from ..state.store import RunRow, Store
 from .recorder import Sealer
+from .redacting import redactor
 
 PATIENCE = 10.0
 """Seconds to wait for somebody who reads the store, and holds up the proof."""
@@ -50,7 +51,7 @@ async def forget(
     row = await _row(store, run)
     first = False
     if row.forgotten is None:
-        event = e.RunForgotten(by, reason)
+        event = e.RunForgotten(by, redactor().scrub(reason))
         _, record = (await _sealer(store, keyring, row, secrets)).record(event, clock.now())
         record = replace(record, sealed=None)  # what it says beside its view shall not be known either
         for left in range(_TRIES, -1, -1):

@@ -30,6 +30,7 @@ from ..rails.redaction import Secrets
 from ..state.sealing import Keyring
 from ..state.store import ItemRow, RunRow, Store, StoredEvent
 from .recorder import Sealer
+from .redacting import redactor
 from .results import Waiting, waiting_for
 
 GROUP = "reveal"
@@ -76,7 +77,7 @@ async def reveal(
     UsageError, StoreUnavailable (its holder does not answer)."""
     _must_say_who(by)
     _may_reveal(by, people)
-    row = await readable(store, run)
+    row, reason = await readable(store, run), redactor().scrub(reason)
     return await _reveal(store, keyring, clock, row, (by, EVERYTHING, reason), secrets, patience)
 
 
@@ -99,7 +100,7 @@ async def reveal_item(
     if found is None:
         raise _no_item(item)
     _may_look(found, by, people)
-    row = await readable(store, found.run)
+    row, reason = await readable(store, found.run), redactor().scrub(reason)
     revealed = await _reveal(
         store, keyring, clock, row, (by, f"item {item}", reason), secrets, patience, wanted=item
     )

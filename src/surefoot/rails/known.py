@@ -105,12 +105,12 @@ class Known:
 
     def spans(self, text: str) -> list[Span]:
         """What is found, in order and apart from each other."""
-        found = [self._span(text, *match) for match in self._find.all(text)]
+        # Values may overlap, and no end of one may be left over beside another.
+        found = [self._span(text, *match) for match in self._find.every(text)]
         if forms.may_differ(text) and (kinds := self._candidates(text)):
             for mail in kinds:
                 found += self._in_reading(text, mail=mail)
-            found = merged(found)
-        return found
+        return merged(found) if len(found) > 1 else found
 
     def _span(self, text: str, n: int, start: int, end: int) -> Span:
         """Of a value that was cut short as much as is there."""
@@ -215,13 +215,24 @@ class _Search:
         except UnicodeEncodeError:
             return self._longest.find_matches_as_indexes(_HALF.sub("\ufffd", text))
 
-    def _one_by_one(self, text: str) -> list[tuple[int, int, int]]:
+    def every(self, text: str) -> list[tuple[int, int, int]]:
+        """The same of all matches, also where they overlap."""
+        if self._longest is None and self._searched < self.PAYS:
+            self._searched += 1 + len(text) // 2_000
+            return [(n, start, start - size) for start, size, n in self._found(text)]
+        return self.overlapping(text) if self.all(text) else []
+
+    def _found(self, text: str) -> list[tuple[int, int, int]]:
         found: list[tuple[int, int, int]] = []
         for n, pattern in enumerate(self._patterns):
             start = text.find(pattern)
             while start >= 0:
                 found.append((start, -len(pattern), n))
                 start = text.find(pattern, start + 1)
+        return found
+
+    def _one_by_one(self, text: str) -> list[tuple[int, int, int]]:
+        found = self._found(text)
         matches, last = [], 0
         for start, size, n in sorted(found):
             if start >= last:

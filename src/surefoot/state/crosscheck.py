@@ -52,6 +52,12 @@ _CALLS = {"done": "settle", "undone": "approve", "given_up": "deny"}
 _KINDS = frozenset({"decision", "cancel", "retry", "reveal"})
 
 
+Charge = tuple[int, int]
+"""Nano-dollars and tokens."""
+Spent = dict[str, Charge]
+"""By day (UTC)."""
+
+
 @dataclass
 class Journal:
     """A journal read for comparing: `exact` is folded from exact values where they could be opened."""
@@ -64,8 +70,7 @@ class Journal:
     """The shown state right after the last `run.finished`."""
     decided: dict[str, tuple[str, str, int]]
     """By item: the decision, who, and when the journal took it up."""
-    spent: dict[str, int]
-    """Nano-dollars by day (UTC)."""
+    spent: Spent
     is_open: bool
     """Whether the exact values could be read."""
 
@@ -109,7 +114,7 @@ class Crosscheck:
         key = self._key(row)
         exact, shown = RunState(), RunState()
         journal = Journal(row, exact, shown, {}, None, {}, {}, key is not None)
-        reserved: dict[str, tuple[int, str]] = {}
+        reserved: dict[str, tuple[Charge, str]] = {}
         for one in events:
             text = one.view
             if one.sealed is not None and key is not None:
@@ -358,21 +363,23 @@ def _entries(events: Sequence[StoredEvent], last: int) -> list[e.Entry]:
     ]
 
 
-def _note_money(event: e.Event, at: int, reserved: dict[str, tuple[int, str]], spent: dict[str, int]) -> None:
+def _note_money(event: e.Event, at: int, reserved: dict[str, tuple[Charge, str]], spent: Spent) -> None:
     """As the ledger is charged: reserved on its day, settled on that same day."""
     match event:
         case e.AskReserved():
-            day = _day(at)
-            reserved[event.ask] = (event.nanousd, day)
-            spent[day] = spent.get(day, 0) + event.nanousd
+            charge, day = (event.nanousd, event.tokens_in + event.tokens_out), _day(at)
+            reserved[event.ask] = charge, day
+            before = (0, 0)
         case e.AskAnswered(held=False) if event.ask in reserved:
             before, day = reserved.pop(event.ask)
-            spent[day] += event.nanousd - before
+            charge = (event.nanousd, event.tokens_in + event.tokens_out)
         case e.AskFailed(charged=False) if event.ask in reserved:
             before, day = reserved.pop(event.ask)
-            spent[day] -= before
+            charge = (0, 0)
         case _:
-            pass
+            return
+    money, tokens = spent.get(day, (0, 0))
+    spent[day] = money + charge[0] - before[0], tokens + charge[1] - before[1]
 
 
 def _day(at: int) -> str:

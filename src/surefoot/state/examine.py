@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from .audit import Finding, check
-from .crosscheck import Crosscheck, Journal, check_definitions
+from .crosscheck import Charge, Crosscheck, Journal, check_definitions
 from .sealing import Keyring
 from .store import DayRow, RunFilter, RunRow, Store
 
@@ -33,7 +33,7 @@ class Examiner:
         self._store = store
         self._keyring = keyring
         self._now = now
-        self._spent: dict[tuple[str, str], int] = {}
+        self._spent: dict[tuple[str, str], Charge] = {}
         self._names: set[str] = set()
         self._parents: dict[str, str] = {}
         self._is_any_pruned = False
@@ -103,9 +103,10 @@ class Examiner:
         submitted = journal.exact.submitted
         if submitted is not None and submitted.forked_from:
             self._parents[journal.row.id] = submitted.forked_from
-        for day, nanousd in journal.spent.items():
+        for day, (nanousd, tokens) in journal.spent.items():
             place = (journal.row.workflow, day)
-            self._spent[place] = self._spent.get(place, 0) + nanousd
+            before = self._spent.get(place, (0, 0))
+            self._spent[place] = before[0] + nanousd, before[1] + tokens
 
     async def _beside(self, before: Sequence[DayRow]) -> None:
         """What names runs, and must find them: strays, forks, the ledger of the days as it was `before`."""
@@ -116,18 +117,25 @@ class Examiner:
         for run, parent in self._parents.items():
             if parent not in self._names:
                 findings.append(Finding(run, "stray", f"it was forked from {parent}, which is not there"))
-        days = {(day.workflow, day.day): day.nanousd for day in await store.days()}
-        then = {(day.workflow, day.day): day.nanousd for day in before}
+        days, then = (
+            {(day.workflow, day.day): (day.nanousd, day.tokens) for day in rows}
+            for rows in (await store.days(), before)
+        )
         for place in sorted(days.keys() | self._spent.keys()):
             if then.get(place) != days.get(place):
                 continue  # charged while we read: the next audit will see it at rest
-            charged, spent = days.get(place, 0), self._spent.get(place, 0)
-            # Of pruned journals nobody knows any more what they have spent.
-            if charged < spent or (charged > spent and not self._is_any_pruned):
-                what = (
-                    f"{place[0]} was charged {charged} nano-dollars on {place[1]}, and its runs spent {spent}"
-                )
-                findings.append(Finding("", "ledger", what))
+            for charged, spent, unit in zip(
+                days.get(place, (0, 0)),
+                self._spent.get(place, (0, 0)),
+                ("nano-dollars", "tokens"),
+                strict=True,
+            ):
+                # Of pruned journals nobody knows any more what they have spent.
+                if charged < spent or (charged > spent and not self._is_any_pruned):
+                    what = (
+                        f"{place[0]} was charged {charged} {unit} on {place[1]}, and its runs spent {spent}"
+                    )
+                    findings.append(Finding("", "ledger", what))
         findings += check_definitions(await store.definitions())
         ring = await store.ring()
         for key in (ring.current, self._keyring.current):
