@@ -37,6 +37,7 @@ from surefoot.evals import baseline
 from surefoot.evals.controls import controls
 from surefoot.evals.from_run import Made, from_run, journal_of
 from surefoot.evals.pseudonyms import Pseudonyms, stand_in
+from surefoot.evals.record import IN_CI
 from surefoot.evals.replay import replay
 from surefoot.evals.suite import load
 from surefoot.evals.trial import Stage
@@ -401,3 +402,47 @@ def test_what_stands_in_json_inside_of_text_stays_json() -> None:
     assert json.loads(found["text"])["n"] == 1
     assert "Harbour" not in json.dumps(found)
     assert pseudonyms.left_in(json.dumps({"a": 'Harbour "Road"\n12'}))
+
+
+# ── the command ──
+
+deployed = flow_of()
+
+
+def said(*words: str) -> Any:
+    from click.testing import CliRunner
+
+    from surefoot.cli.root import root
+
+    return CliRunner().invoke(root, list(words))
+
+
+async def test_the_command_writes_both_files_and_the_eval_is_green_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with ran(tmp_path) as (_, run, _):
+        pass
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.surefoot]\nworkflow = "tests.evals.test_from_run:deployed"\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    for name in IN_CI:
+        monkeypatch.delenv(name, raising=False)
+    store = f"sqlite:///{tmp_path / 'state.db'}"
+    made = await asyncio.to_thread(
+        said, "scenario", "from-run", run, "--store", store, "--id", "ada", "--json"
+    )
+    assert made.exit_code == 0, made.output
+    found = json.loads(made.stdout)
+    assert (found["turns"], found["tools"]) == (2, 2)
+    must_hold_nothing(made.output + Path(found["file"]).read_text() + Path(found["recording"]).read_text())
+    green = await asyncio.to_thread(said, "eval", "--json")
+    assert green.exit_code == 0, green.output
+    assert json.loads(green.stdout)["verdict"] == "green"
+    again = await asyncio.to_thread(said, "scenario", "from-run", run, "--store", store, "--id", "ada")
+    assert again.exit_code == 2
+    assert "there is a scenario 'ada' already" in again.output
+    monkeypatch.setenv("CI", "true")
+    refused = await asyncio.to_thread(said, "scenario", "from-run", run, "--store", store, "--id", "bob")
+    assert refused.exit_code == 2
+    assert not (tmp_path / "scenarios" / "bob.yaml").exists()
