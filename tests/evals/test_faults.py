@@ -186,3 +186,10 @@ async def test_killed_twice_around_a_decision(decision: str) -> None:
         ]
         found = await decided(decision, *kills)
         assert (found.status, found.output, found.after) == (calm.status, calm.output, calm.after), kills
+
+
+async def test_a_kill_that_the_scenario_asks_for_is_no_error_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await decided("approve", {"kill": "before", "commit": 5}, {"kill": "after", "commit": 8})
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []

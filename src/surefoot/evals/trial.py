@@ -8,6 +8,7 @@ drops the runtime where it stands, and another one goes on with what is on disk.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import uuid
 from collections import Counter
@@ -450,6 +451,14 @@ def _decision(said: Decide) -> Decision:
 class Killed(StoreUnavailable):
     """Where a process would have died. To the engine it is a store that is gone, which no step's code is told
     of."""
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """A worker that a scenario kills says loudly that its store is gone: it is meant to be."""
+    return not (record.exc_info and isinstance(record.exc_info[1], Killed))
+
+
+logging.getLogger("surefoot.worker").addFilter(_is_news)
 
 
 class SameKeys(Keyring):
