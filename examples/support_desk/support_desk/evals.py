@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from surefoot.evals.world import World
+from surefoot.evals.world import Tables, World
 
 from . import seed
 from .books import ShopNotNow, ShopRefused, opened
@@ -107,7 +107,7 @@ async def world(state: ShopState, folder: Path) -> AsyncGenerator[World]:
         with opened(path) as db:
             yield Outbox(_hasty(db), deliver, lambda: state.clock)
 
-    async def snapshot() -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
+    async def snapshot() -> Tables:
         with closing(sqlite3.connect(path)) as db:
             return {table: _table(table, _columns(db, table), _cells(db, table)) for table in KEYS}
 
