@@ -32,6 +32,7 @@ from surefoot import (
     step,
     tool,
 )
+from surefoot.core.events import AskFailed
 from surefoot.errors import InvalidInput, KeyUnavailable, NotDone, RunNotFinished, RunNotFound, UsageError
 from surefoot.evals import baseline
 from surefoot.evals.controls import controls
@@ -290,7 +291,11 @@ async def test_a_run_that_failed_becomes_a_scenario_that_expects_it(tmp_path: Pa
     async with ran(tmp_path, model=refuses) as (runtime, run, result):
         assert result.status == "failed"
         made = await made_of(runtime, run, model=refuses)
+        events = [entry.event for entry in await runtime.entries(run)]
     assert (made.scenario.expect.status, made.scenario.expect.error) == ("failed", "model_refused")
+    journaled = [event for event in events if isinstance(event, AskFailed)]
+    assert [turn.charged for turn in made.recording.turns] == [event.charged for event in journaled]
+    assert len(journaled) == 1
 
 
 async def test_a_project_with_a_world_replays_it_from_its_recording(tmp_path: Path) -> None:

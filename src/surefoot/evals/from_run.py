@@ -180,6 +180,8 @@ class _Was:
         self.calls = [(call.tool, self.of(loads(call.args)), call.status) for call in state.calls.values()]
         self.tools = [turn for call in state.calls.values() if (turn := self._turn(call)) is not None]
         self.asks = [ask for ask in state.asks.values() if ask.status in ("answered", "failed")]
+        failed = [one.event for one in journal.entries if isinstance(one.event, e.AskFailed)]
+        self.charged = {event.ask: event.charged for event in failed}
         finished = next(one.event for one in journal.entries if isinstance(one.event, e.RunFinished))
         self.status = finished.status
         self.error = None if finished.error is None else str(finished.error.get("code", ""))
@@ -200,7 +202,7 @@ class _Was:
             error = error_of(self.of(dict(ask.error or {})))
             if not isinstance(error, ModelError):
                 error = ModelUnavailable("the model failed", why=str(error))
-            error.charged = ask.nanousd > 0 or ask.tokens > 0
+            error.charged = self.charged[ask.id]
             raise error
         said = ask.answer
         return ModelAnswer(
