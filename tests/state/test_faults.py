@@ -238,9 +238,7 @@ async def test_a_burst_is_committed_in_few_transactions(rig: Rig) -> None:
 
 async def test_a_slow_disk_does_not_hold_up_the_loop(rig: Rig) -> None:
     """Commits that take long are made in the other thread, also when there is only one."""
-    options = StoreOptions(
-        now=rig.now, keys=rig.keyring, worker="slow", crash=lambda _: time.sleep(0.01)
-    )
+    options = StoreOptions(now=rig.now, keys=rig.keyring, worker="slow", crash=lambda _: time.sleep(0.01))
     store = SqliteStore(Path(rig.url.removeprefix("sqlite:///")), options)
     await store.open()
     lease = await rig.held(store)

@@ -128,7 +128,9 @@ def _of_one(
         if calm is None or isinstance(calm, str):
             why = f"it does not run undisturbed: {calm or 'it was killed'}"
             return Crashed(scenario.id, 0, 0, skipped=why)
-        points = [(commit, moment) for commit in range(1, calm.commits + 1) for moment in MOMENTS]
+        points: list[Point] = [
+            (commit, moment) for commit in range(1, calm.commits + 1) for moment in MOMENTS
+        ]
 
         def one(point: Point) -> Came:
             return _killed_at(stage, scenario, recording, Path(folder), calm, point)

@@ -103,11 +103,16 @@ def day_is_gone(
     return Turned(gone, "day_gone" if row.day_until != until else None, reason=why)
 
 
+ROOM = 0.05
+"""Share of a day's cap that must be free before a day that was gone takes new runs again."""
+
+
 def day_has_room(row: IntakeRow, day: str, unit: str, total: int, cap: int | None) -> Turned | None:
-    """Something was given back: what did not fit before may fit now."""
+    """Something was given back: what did not fit before may fit now. Some room besides must be there, or each
+    settled request near the cap would open the intake for a run that meets the cap at once."""
     if row.day_until != end_of(day) or row.day_unit != unit:
         return None
-    if cap is not None and total + row.day_asked > cap:
+    if cap is not None and total + max(row.day_asked, round(cap * ROOM)) > cap:
         return None
     return Turned(replace(row, day_until=0), "day_back", reason="what others had reserved was given back")
 

@@ -47,7 +47,7 @@ def to_html(result: SuiteResult) -> str:
 
 @cache
 def _style() -> str:
-    return files(__package__).joinpath("page.css").read_text("utf-8")
+    return files("surefoot.evals.reports").joinpath("page.css").read_text("utf-8")
 
 
 def _head(result: SuiteResult) -> Iterable[str]:
