@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from ..core.model import Model
 from ..core.workflow import Definition, fingerprint_of
 from ..errors import UsageError
 from ..evals import baseline
+from ..evals.beside import play_ahead
 from ..evals.controls import controls, with_controls
 from ..evals.drift import CLASSES
 from ..evals.gate import Verdict
@@ -36,6 +39,7 @@ from .options import Given, command, deployment_options
 from .output import Column, Output, Style, clean, one_line
 from .target import load_object, load_target
 
+MOST_PROCESSES = 4
 EXIT: dict[Verdict, int] = {"green": DONE, "red": FAILED, "inconclusive": WRONG}
 
 
@@ -141,7 +145,11 @@ def eval(  # noqa: A001  the name of the command, in a module that evaluates not
         if live_lane:
             result = go(_ask(heard, stage, suite, progress, cap_usd=cap_usd, judge_model=judge_model))
         else:
+            began = time.monotonic()
+            play_ahead(stage, suite, progress, min(os.cpu_count() or 1, MOST_PROCESSES))
+            ahead = time.monotonic() - began
             result = go(_play(heard, stage, suite, progress, whole=not only, control=control))
+            result = replace(result, took=result.took + ahead)
     if not result.resume:
         progress.end()
     if accept and live_lane:

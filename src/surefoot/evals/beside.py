@@ -1,0 +1,87 @@
+"""Replays on every core: the scenarios are shared out among forks of this process, which has imported and
+opened everything already. Each trial comes back as a line and is kept by the eval's progress, so a fork that
+dies loses nothing: what it did not play is played by the process that asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import selectors
+import signal
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TextIO
+
+from .progress import Progress, trial_of
+from .replay import BESIDE, try_once
+from .scenario import Scenario
+from .suite import Suite
+from .trial import Stage
+
+FEW = 12
+"""Fewer scenarios than this are not worth another process."""
+
+
+def play_ahead(stage: Stage, suite: Suite, progress: Progress, processes: int) -> None:
+    """Plays what `progress` does not have yet, in this many processes; does nothing where that does not pay,
+    or where the system cannot fork."""
+    left = [one for one in suite.scenarios if one.id not in progress.trials]
+    if processes < 2 or len(left) < FEW or not hasattr(os, "fork"):
+        return
+    _ = suite.recordings  # read once, before there are several of us
+    pids: list[int] = []
+    heard: dict[int, bytes] = {}
+    with selectors.DefaultSelector() as waiting:
+        try:
+            for number in range(processes):
+                reading, writing = os.pipe()
+                child = os.fork()
+                if child == 0:
+                    _child(stage, suite, left[number::processes], [reading, *heard], writing)
+                os.close(writing)
+                pids.append(child)
+                heard[reading] = b""
+                waiting.register(reading, selectors.EVENT_READ)
+            while waiting.get_map():
+                for key, _ in waiting.select():
+                    more = os.read(key.fd, 65536)
+                    if not more:
+                        waiting.unregister(key.fd)
+                        continue
+                    *lines, heard[key.fd] = (heard[key.fd] + more).split(b"\n")
+                    for line in lines:
+                        progress.add(trial_of(json.loads(line)))
+        finally:
+            for reading in heard:
+                os.close(reading)
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
+                os.waitpid(pid, 0)
+
+
+def _child(stage: Stage, suite: Suite, share: Sequence[Scenario], others: list[int], writing: int) -> None:
+    """Never returns: the process ends here, without running anything of its parent's on the way out."""
+    try:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for reading in others:
+            os.close(reading)
+        with os.fdopen(writing, "w", encoding="utf-8") as pipe:
+            asyncio.run(_play(stage, suite, share, pipe))
+    finally:
+        os._exit(0)
+
+
+async def _play(stage: Stage, suite: Suite, share: Sequence[Scenario], pipe: TextIO) -> None:
+    gate = asyncio.Semaphore(BESIDE)
+
+    async def one(scenario: Scenario) -> None:
+        async with gate:
+            trial = await try_once(stage, scenario, suite.recordings.get(scenario.id))
+        pipe.write(json.dumps(asdict(trial), ensure_ascii=False) + "\n")
+        pipe.flush()
+
+    await asyncio.gather(*(one(scenario) for scenario in share))
