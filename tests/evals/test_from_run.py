@@ -32,6 +32,7 @@ from surefoot import (
     step,
     tool,
 )
+from surefoot.core.decide import decide
 from surefoot.core.events import AskFailed
 from surefoot.errors import InvalidInput, KeyUnavailable, NotDone, RunNotFinished, RunNotFound, UsageError
 from surefoot.evals import baseline
@@ -161,12 +162,19 @@ async def ran(
     async with Runtime(flow, f"sqlite:///{folder / 'state.db'}", clock=clock, chance=lambda: 0.5) as runtime:
         run = (await runtime.start(given or {})).id
         result = None
-        for _ in range(20):
+        for _ in range(2000):
             waiting = asyncio.ensure_future(runtime.result(run))
-            done, _pending = await asyncio.wait([waiting], timeout=0.5)
+            done, _pending = await asyncio.wait([waiting], timeout=0.02)
             if not done:
                 waiting.cancel()
-                await clock.advance(10)
+                if (state := runtime.driving(run)) is not None and not runtime.bodies(run):
+                    now, due = clock.now(), state.next_due()
+                    if due is not None and not decide(flow.plan, state, now, ()):
+                        await clock.advance(max(due - now, 0) / 1e6)  # nothing is under way but a wait
+                elif (
+                    state is None and (row := await runtime.store.run(run)) is not None and row.owner is None
+                ):
+                    await clock.advance(max((row.due or 0) - clock.now(), 0) / 1e6)
                 continue
             result = waiting.result()
             if result.status == "waiting" and decision is not None:
