@@ -167,14 +167,19 @@ async def ran(
             done, _pending = await asyncio.wait([waiting], timeout=0.02)
             if not done:
                 waiting.cancel()
-                if (state := runtime.driving(run)) is not None and not runtime.bodies(run):
-                    now, due = clock.now(), state.next_due()
-                    if due is not None and not decide(flow.plan, state, now, ()):
-                        await clock.advance(max(due - now, 0) / 1e6)  # nothing is under way but a wait
-                elif (
-                    state is None and (row := await runtime.store.run(run)) is not None and row.owner is None
-                ):
-                    await clock.advance(max((row.due or 0) - clock.now(), 0) / 1e6)
+                state = runtime.driving(run)
+                now = clock.now()
+                if state is not None:
+                    asks = bool(
+                        state.open_items() or runtime.bodies(run) or decide(flow.plan, state, now, ())
+                    )
+                    due = state.next_due()
+                else:
+                    row = await runtime.store.run(run)
+                    assert row is not None
+                    asks, due = row.owner is not None or bool(row.summary.get("waiting_for")), row.due
+                if due is not None and not asks:  # nothing is under way but a wait
+                    await clock.advance(max(due - now, 0) / 1e6)
                 continue
             result = waiting.result()
             if result.status == "waiting" and decision is not None:
