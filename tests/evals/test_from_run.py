@@ -175,9 +175,9 @@ async def ran(
                     )
                     due = state.next_due()
                 else:
-                    row = await runtime.store.run(run)
-                    assert row is not None
-                    asks, due = row.owner is not None or bool(row.summary.get("waiting_for")), row.due
+                    found = await runtime.store.run(run)
+                    assert found is not None
+                    asks, due = found.owner is not None or bool(found.summary.get("waiting_for")), found.due
                 if due is not None and not asks:  # nothing is under way but a wait
                     await clock.advance(max(due - now, 0) / 1e6)
                 continue
@@ -185,6 +185,9 @@ async def ran(
             if result.status == "waiting" and decision is not None:
                 if decision == "late":
                     await clock.advance(90_000)
+                    item = result.waiting_for[0].item
+                    while (row := await runtime.store.item(item)) is not None and row.status == "open":
+                        await asyncio.sleep(0.01)
                 else:
                     await runtime.decide(result.waiting_for[0].item, decision)
                 continue
