@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,8 +18,9 @@ from typing import Any
 
 import pytest
 
-from support_desk.evals import world
+from support_desk.evals import ShopState, world
 from surefoot.evals.suite import load
+from surefoot.evals.world import changes
 
 from .conftest import DESK
 
@@ -110,6 +112,56 @@ def test_negative_controls_are_caught_in_the_whole_suite(copy: Path) -> None:
     found = report["negative_controls"]
     assert found["planted"] >= 300
     assert found["caught"] / found["planted"] >= 0.95, found["missed"]
+
+
+# ── the world ────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.anyio
+async def test_a_world_lasts_in_its_folder_and_another_folder_is_another_shop(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.mkdir()
+    other.mkdir()
+    state = ShopState(stock={"MUG-BLUE": 3})
+    async with world(state, one) as shown:
+        before = await shown.snapshot()
+        async with shown.resources[0]("orders:write") as shop:
+            await shop.cancel("SD-1196")
+    async with world(state, one) as again, world(state, other) as fresh:
+        found = changes(before, await again.snapshot())
+        assert sorted((one.table, one.row) for one in found) == [
+            ("orders", "SD-1196"),
+            ("refunds", "SD-1196"),
+        ]
+        assert changes(before, await fresh.snapshot()) == []
+    assert before["variants"]["MUG-BLUE"]["stock"] == 3
+
+
+@pytest.mark.anyio
+async def test_who_may_only_look_cannot_write_in_a_scenario_either(tmp_path: Path) -> None:
+    async with world(ShopState(), tmp_path) as shown, shown.resources[0]("orders:read") as shop:
+        assert (await shop.order("SD-1196")) is not None
+        with pytest.raises(sqlite3.OperationalError):
+            await shop.cancel("SD-1196")
+
+
+@pytest.mark.anyio
+async def test_a_scenario_changes_orders_in_few_words_and_a_new_one_must_be_whole(tmp_path: Path) -> None:
+    given = {"email": "jan@post.example", "items": {"HOOK-BRASS": 4}, "parcel": {"delivered": "2026-11-18"}}
+    changed = {"times_paid": 2, "refunded": "5.00", "gift": True}
+    state = ShopState.model_validate({"orders": {"SD-2002": given, "SD-1171": changed}})
+    async with world(state, tmp_path) as shown, shown.resources[0]("orders:read") as shop:
+        new, old = await shop.order("SD-2002"), await shop.order("SD-1171")
+    assert new is not None
+    assert old is not None
+    assert new.shipment is not None
+    assert (new.total, new.paid, new.shipment.state) == (50, 50, "delivered")
+    assert (old.paid, old.refunded, old.gift) == (40, 5, True)
+    less = ShopState.model_validate({"orders": {"SD-2003": {"email": "jan@post.example"}}})
+    (tmp_path / "less").mkdir()
+    with pytest.raises(ValueError, match="say its email and items"):
+        async with world(less, tmp_path / "less"):
+            pass
 
 
 # ── planted regressions ──────────────────────────────────────────────────────────────────────────
