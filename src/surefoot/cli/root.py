@@ -21,7 +21,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "work": "Drive every run that is due, then exit.",
         "eval": "Run the scenarios and compare them with what was accepted.",
         "crashtest": "Kill a workflow at every durable commit, and see each effect happen once.",
-        "scenario": "Make a scenario of a production run.",
+        "scenario": "Make scenarios for `surefoot eval`.",
         "demo": "Watch twelve real tickets worked through by a real model.",
         "new": "Make a project: the support desk under a name of your own.",
     },
