@@ -14,8 +14,8 @@ from __future__ import annotations
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import cache
 
@@ -72,21 +72,32 @@ class OpenRuns:
         if private is not None and private.placeholders:
             self._left.append(private)
 
-    @contextmanager
-    def at_work(self, private: Private) -> Iterator[None]:
-        """While code of a run is at work, its placeholders stand for its values."""
-        token = self._at_work.set(private)
-        try:
-            yield
-        finally:
-            with suppress(ValueError):  # a body that was left behind is closed by whoever finds it
-                self._at_work.reset(token)
+    def at_work(self, private: Private) -> AtWork:
+        """While code of a run is at work (`with`), its placeholders stand for its values."""
+        return AtWork(self._at_work, private)
 
     def privates(self) -> list[Private]:
         current = self._at_work.get()
         if current is not None:
             return [current] if current.placeholders else []
         return [private for private in (*self._open.values(), *self._left) if private.placeholders]
+
+
+class AtWork:
+    """A class and no generator: every entry of a step's body goes through here."""
+
+    __slots__ = ("_private", "_token", "_variable")
+
+    def __init__(self, variable: ContextVar[Private | None], private: Private) -> None:
+        self._variable = variable
+        self._private = private
+
+    def __enter__(self) -> None:
+        self._token = self._variable.set(self._private)
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(ValueError):  # a body that was left behind is closed by whoever finds it
+            self._variable.reset(self._token)
 
 
 @cache

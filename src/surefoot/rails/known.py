@@ -101,7 +101,12 @@ class Known:
 
     def holds(self, text: str) -> bool:
         """Whether something may be found; false only where nothing is."""
-        return self._find.hits(text) or (forms.may_differ(text) and bool(self._candidates(text)))
+        automaton = self._find.automaton
+        if automaton is not None and text.isascii():  # what nearly every text of a busy process comes to
+            found = bool(automaton.find_matches_as_indexes(text))
+        else:
+            found = self._find.hits(text)
+        return found or (forms.may_differ(text) and bool(self._candidates(text)))
 
     def spans(self, text: str) -> list[Span]:
         """What is found, in order and apart from each other."""
@@ -194,30 +199,31 @@ class _Search:
     def __init__(self, patterns: Sequence[str]) -> None:
         self._patterns = patterns
         self._searched = 0
-        self._longest: AhoCorasick | None = None
+        self.automaton: AhoCorasick | None = None
+        """Of the longest matches; None until it pays."""
         self._all: AhoCorasick | None = None
 
     def hits(self, text: str) -> bool:
-        if self._longest is None and self._searched < self.PAYS:
+        if self.automaton is None and self._searched < self.PAYS:
             self._searched += 1 + len(text) // 2_000
             return any(pattern in text for pattern in self._patterns)
         return bool(self.all(text))
 
     def all(self, text: str) -> list[tuple[int, int, int]]:
         """(pattern, start, end), apart from each other: where several begin, the longest."""
-        if self._longest is None:
+        if self.automaton is None:
             if self._searched < self.PAYS:
                 self._searched += 1 + len(text) // 2_000
                 return self._one_by_one(text)
-            self._longest = AhoCorasick(_readable(self._patterns), matchkind=MatchKind.LeftmostLongest)
+            self.automaton = AhoCorasick(_readable(self._patterns), matchkind=MatchKind.LeftmostLongest)
         try:
-            return self._longest.find_matches_as_indexes(text)
+            return self.automaton.find_matches_as_indexes(text)
         except UnicodeEncodeError:
-            return self._longest.find_matches_as_indexes(_HALF.sub("\ufffd", text))
+            return self.automaton.find_matches_as_indexes(_HALF.sub("\ufffd", text))
 
     def every(self, text: str) -> list[tuple[int, int, int]]:
         """The same of all matches, also where they overlap."""
-        if self._longest is None and self._searched < self.PAYS:
+        if self.automaton is None and self._searched < self.PAYS:
             self._searched += 1 + len(text) // 2_000
             return [(n, start, start - size) for start, size, n in self._found(text)]
         return self.overlapping(text) if self.all(text) else []

@@ -49,7 +49,9 @@ class Secrets:
         """The same for text that is JSON, and stays JSON. `data` are the fields of an object (an event, an
         item) whose own keys are somebody's data: all other keys are ours, and stay also where a secret is
         called so."""
-        return self.known.replace_json(text, data) if self._any else text
+        if not self._any or not self.known.holds(text):
+            return text
+        return self.known.replace_json(text, data)
 
 
 class Private:
