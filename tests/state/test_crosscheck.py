@@ -191,7 +191,8 @@ async def test_a_changed_column_is_found(template: Path, tmp_path: Path, table: 
             "INTEGER": f"{column} + 1000",
             "TEXT": f"CASE WHEN json_valid({column}) AND {column} LIKE '{{%' THEN json_set({column}, '$.x', 1, "
             f"'$.step', 'y', '$.degraded', 1, '$.by', 'z', '$.choice', 'w') ELSE coalesce({column}, '') || 'x' END",
-            "BLOB": f"CAST(substr({column}, 1, length({column}) - 1) || x'00' AS BLOB)",
+            "BLOB": f"CAST(substr({column}, 1, length({column}) - 1) || "
+            f"CASE substr({column}, -1) WHEN x'00' THEN x'01' ELSE x'00' END AS BLOB)",
         }[kind]
     )
     missed = []
