@@ -14,9 +14,10 @@ from uuid import uuid4
 
 from ..core.model import ModelSettings
 from ..core.workflow import Definition
-from ..errors import ItemNotFound, RunNotFound, StoreUnavailable
+from ..errors import ItemNotFound, StoreUnavailable
 from ..models.providers import settings_from_environment
 from ..orchestrator.clock import SystemClock
+from ..orchestrator.rows import row_of
 from ..orchestrator.runtime import Runtime
 from ..settings import Settings
 from ..state.crash import CrashPoint
@@ -36,14 +37,7 @@ class Opened:
 
     async def run(self, run: str) -> RunRow:
         """Raises RunNotFound."""
-        row = await self.store.run(run)
-        if row is None:
-            raise RunNotFound(
-                f"there is no run {run!r} in {self.url}",
-                why="the id is misspelt, or the run lives in another store",
-                remedy="See `surefoot runs list`.",
-            )
-        return row
+        return await row_of(self.store, run, self.url)
 
     async def item(self, item: str) -> ItemRow:
         """Raises ItemNotFound."""

@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 
 from ..core import events as e
 from ..core.clock import Clock
-from ..errors import KeyUnavailable, RunNotFinished, RunNotFound
+from ..errors import KeyUnavailable, RunNotFinished
 from ..rails.redaction import Secrets
 from ..state.sealing import Keyring
 from ..state.store import RunRow, Store
 from .recorder import Sealer
 from .redacting import redactor
+from .rows import row_of
 
 PATIENCE = 10.0
 """Seconds to wait for somebody who reads the store, and holds up the proof."""
@@ -48,7 +49,7 @@ async def forget(
     patience: float = PATIENCE,
 ) -> Forgotten:
     """Raises RunNotFound, RunNotFinished (cancel it first), StoreUnavailable (deleted, not proved yet)."""
-    row = await _row(store, run)
+    row = await row_of(store, run)
     first = False
     if row.forgotten is None:
         event = e.RunForgotten(by, redactor().scrub(reason))
@@ -60,12 +61,12 @@ async def forget(
                 break
             except RunNotFinished:
                 # A worker may hold an ended run for a moment, to take mail that came too late.
-                held = (await _row(store, run)).owner is not None
-                ended = (await _row(store, run)).ended is not None
+                held = (await row_of(store, run)).owner is not None
+                ended = (await row_of(store, run)).ended is not None
                 if not (held and ended) or not left:
                     raise
                 await clock.pause(0.05)
-        row = await _row(store, run)
+        row = await row_of(store, run)
     proved = await store.prove_forgotten(patience)
     return Forgotten(run, row.forgotten or 0, first, proved)
 
@@ -79,14 +80,3 @@ async def _sealer(store: Store, keyring: Keyring, row: RunRow, secrets: Secrets 
         for one in await store.events(row.id):
             sealer.open(one)
     return sealer
-
-
-async def _row(store: Store, run: str) -> RunRow:
-    row = await store.run(run)
-    if row is None:
-        raise RunNotFound(
-            f"there is no run {run!r} in the store",
-            why="its id may be misspelt, or it is in another store",
-            remedy="See `surefoot runs list`.",
-        )
-    return row

@@ -32,6 +32,7 @@ from ..state.store import ItemRow, RunRow, Store, StoredEvent
 from .recorder import Sealer
 from .redacting import redactor
 from .results import Waiting, waiting_for
+from .rows import row_of
 
 GROUP = "reveal"
 """Of the deployment's people: who may see exact values."""
@@ -111,13 +112,7 @@ async def reveal_item(
 
 async def readable(store: Store, run: str) -> RunRow:
     """Its row, where its exact values can still be had. Raises RunNotFound, KeyUnavailable."""
-    row = await store.run(run)
-    if row is None:
-        raise RunNotFound(
-            f"there is no run {run!r} in the store",
-            why="its id may be misspelt, or it is in another store",
-            remedy="See `surefoot runs list`.",
-        )
+    row = await row_of(store, run)
     must_not_be_forgotten(row)
     if row.pruned or row.data_key is None:
         raise RunNotFound(

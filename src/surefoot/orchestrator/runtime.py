@@ -53,6 +53,7 @@ from .redacting import know
 from .resources import OpenResources
 from .results import Result, result_of
 from .revealing import Revealed
+from .rows import row_of
 from .starting import secret_values, valid_input
 from .worker import Worker
 
@@ -404,14 +405,7 @@ class Runtime:
         return [sealer.open(stored) for stored in await self._store.events(run)]
 
     async def _row(self, run: str) -> RunRow:
-        row = await self._store.run(run)
-        if row is None:
-            raise RunNotFound(
-                f"there is no run {run!r} in {self._url}",
-                why="the id is misspelt, or the run lives in another store",
-                remedy="See `surefoot runs list`.",
-            )
-        return row
+        return await row_of(self._store, run, self._url)
 
     # ── saying something to a run ──
 

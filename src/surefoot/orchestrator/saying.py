@@ -32,6 +32,7 @@ from ..rails.redaction import Secrets
 from ..state.sealing import Keyring
 from ..state.store import ENDED, ItemRow, RunRow, Store
 from .recorder import Sealer
+from .rows import row_of
 
 
 async def decide(
@@ -60,7 +61,7 @@ async def decide(
             why=f"it is {row.kind} and can be: {', '.join(row.view.get('choices', ()))}",
         )
     _may_decide(row, decision.by, people)
-    run = await _row(store, row.run)
+    run = await row_of(store, row.run)
     if run.data_key is None:
         raise RunNotFound(
             f"the journal of {row.run} was deleted", why="it was pruned, so nothing can be decided any more"
@@ -73,7 +74,7 @@ async def decide(
 
 async def cancel(store: Store, keyring: Keyring, run: str, *, by: str = "", reason: str = "") -> None:
     """What is under way is let finish; nothing new is started. Raises RunNotFound, WrongDecision."""
-    row = await _row(store, run)
+    row = await row_of(store, run)
     if row.status in ENDED:
         raise WrongDecision(
             f"{run} has {row.status} and cannot be cancelled",
@@ -87,7 +88,7 @@ async def cancel(store: Store, keyring: Keyring, run: str, *, by: str = "", reas
 async def retry(store: Store, keyring: Keyring, run: str, *, by: str = "", reason: str = "") -> None:
     """Takes a failed or cancelled run up again: its failed steps get new attempts. Raises RunNotFound,
     RunNotFinished."""
-    row = await _row(store, run)
+    row = await row_of(store, run)
     if row.status not in ("failed", "cancelled"):
         raise RunNotFinished(f"{run} is {row.status}", why="only a failed or cancelled run can be retried")
     body = {"by": by, "reason": reason}
@@ -99,17 +100,6 @@ def _sealed(keyring: Keyring, run: RunRow, body: Mapping[str, Any]) -> bytes | N
     if run.data_key is None:
         return None
     return keyring.unwrap(run.data_key).seal(dumps(body).encode(), f"{run.id}|mail".encode())
-
-
-async def _row(store: Store, run: str) -> RunRow:
-    row = await store.run(run)
-    if row is None:
-        raise RunNotFound(
-            f"there is no run {run!r} in the store",
-            why="the id is misspelt, or the run lives in another store",
-            remedy="See `surefoot runs list`.",
-        )
-    return row
 
 
 def _may_decide(row: ItemRow, by: str, people: Mapping[str, Sequence[str]] | None) -> None:
