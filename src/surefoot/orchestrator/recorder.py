@@ -128,15 +128,6 @@ class Sealer:
             self.private.restore(exact["private"])
         return Entry(stored.seq, stored.at, e.decode(stored.kind, stored.version, text))
 
-    def seal_text(self, text: str, kind: str) -> tuple[str, bytes | None]:
-        """(view, sealed) of JSON text that is no event."""
-        clean = self.secrets.scrub_json(text)
-        self._detect(clean)
-        view = self.private.view_json(clean)
-        if view is clean:
-            return view, None
-        return view, self.key.seal(clean.encode(), self._place(kind))
-
     def _detect(self, value: Any) -> None:
         """What looks like a secret or like private data is a known value of its run from here on, so that
         the same value has the same placeholder wherever it stands. JSON text is looked at as it is written,

@@ -32,7 +32,6 @@ from .keysfile import DIGEST_PART, REMEDY, KeyEntry, RingContent, read_ring, rin
 KEY_BYTES = 32
 _NONCE = 12
 _ID = 4
-_MAC = 32
 
 
 def _derive(key: bytes, use: str) -> bytes:
