@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from support_desk import desk, seed, tickets
+from support_desk import Ticket, desk, seed, tickets
 from surefoot import Runtime
 from training import figures
 
@@ -36,6 +36,18 @@ async def test_the_first_twelve_tickets_with_the_embedded_model(shop_file: Path)
     assert not {"09", "10", "12"} & set(done)
     # All that any of the twelve may lead to without a person: two refunds and what a cancellation returns.
     assert refunds(shop_file) - before <= {("SD-1171", 2000), ("SD-1149", 3450), ("SD-1196", 11900)}
+
+
+async def test_the_examples_that_a_form_shows_end_as_they_are_said_to(shop_file: Path) -> None:
+    seed.create(shop_file)
+    refund, question, doubt = Ticket.model_json_schema()["examples"]
+    async with Runtime(desk, "memory:") as runtime:
+        asked = await runtime.result((await runtime.start(refund)).id)
+        told = await runtime.result((await runtime.start(question)).id)
+        left = await runtime.result((await runtime.start(doubt)).id)
+    assert [(item.tool, item.by) for item in asked.waiting_for] == [("refund", "leads")]
+    assert told.output.outcome.kind == "informed"
+    assert [(item.kind, item.by) for item in left.waiting_for] == [("review", "desk")]
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,11 @@ code or a person has held it against the other two.
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints, model_validator
 
 from surefoot import Private
 
@@ -46,9 +48,20 @@ person can answer, also two different wishes in one mail."""
 
 # ── what came in ─────────────────────────────────────────────────────────────────────────────────
 
+EXAMPLES = ("54-lost-and-large", "05-where-are-my-mugs", "09-two-questions")
+"""The tickets that forms and the API's documents begin with: a refund that waits for the leads, a question
+that is answered, and a mail that only a person can answer."""
+
+
+def _with_examples(schema: dict[str, Any]) -> None:
+    folder = Path(__file__).parent / "tickets"
+    schema["examples"] = [json.loads((folder / f"{name}.json").read_bytes()) for name in EXAMPLES]
+
 
 class Ticket(Fact):
     """One mail to the shop. `sender` is the address that the mail server vouches for, not one in the text."""
+
+    model_config = ConfigDict(json_schema_extra=_with_examples)
 
     id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,40}$")]
     sender: Email

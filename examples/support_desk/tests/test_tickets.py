@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from support_desk import desk, second_reader, seed, tickets
+from support_desk import Ticket, desk, second_reader, seed, tickets
 from support_desk.schemas import SecondReading
 from surefoot import Result
 from surefoot.testing import Say, ScriptedModel
@@ -114,6 +114,14 @@ def test_with_the_second_reader_as_it_is_a_ticket_ends_so_or_waits_for_a_person(
         assert changes(before, books(shop_file)) == []
     else:
         assert outcome(result) == EXPECTED[name]["ends"]
+
+
+def test_a_form_begins_with_a_refund_for_the_leads_and_shows_an_answer_and_a_doubt(shop_file: Path) -> None:
+    examples = [Ticket.model_validate(one) for one in Ticket.model_json_schema()["examples"]]
+    names = [next(name for name, ticket in TICKETS.items() if ticket == one) for one in examples]
+    results = [worked(name) for name in names]
+    assert [outcome(one) for one in results] == ["leads", "informed", "person"]
+    assert results[0].waiting_for[0].args == {"number": "SD-1156", "amount": "54.00"}
 
 
 def test_a_mail_of_html_only_is_read_as_its_visible_text() -> None:
