@@ -24,6 +24,9 @@ error_catalogue.toml: an error without a remedy of its own has the first one fro
     ├── RunError             StepFailed · RunNotFound · RunNotFinished · RunCancelled ·
     │                        WorkflowChanged · Poisoned · IntakeClosed
     ├── InboxError           ItemNotFound · ItemClosed · WrongDecision · NotAllowedToDecide
+    ├── RequestError         what an HTTP request is refused for: BadRequest · NotAuthenticated ·
+    │                        ScopeMissing · CrossSite · NoSuchPage · TooLarge · QueueFull ·
+    │                        TooManyLogins · Draining
     ├── StoreError           StoreUnavailable · StoreVersion · StaleLease · KeyUnavailable
     └── SystemFailed · Interrupted · Unexpected    what is no error of ours, told as one
 """
@@ -450,6 +453,72 @@ class NotAllowedToDecide(InboxError):
     """The item is for a group that this person does not belong to."""
 
     code = "not_allowed_to_decide"
+
+
+# ── the service ──────────────────────────────────────────────────────────────────────────────────
+
+
+class RequestError(SurefootError):
+    """A request to the service was refused before anything came of it."""
+
+    code = "request"
+
+
+class BadRequest(RequestError):
+    """It is not of the form that the API's document describes."""
+
+    code = "bad_request"
+
+
+class NotAuthenticated(RequestError):
+    """It brings no token that holds, and no session of the console."""
+
+    code = "not_authenticated"
+
+
+class ScopeMissing(RequestError):
+    """Its token holds, and does not have the scope that this needs."""
+
+    code = "scope_missing"
+
+
+class CrossSite(RequestError):
+    """A browser sent it for another site, or under a host name that this service does not go by."""
+
+    code = "cross_site"
+
+
+class NoSuchPage(RequestError):
+    """The service has nothing at this address, or nothing that answers this method."""
+
+    code = "no_such_page"
+
+
+class TooLarge(RequestError):
+    """Its body or its headers are larger than the service takes."""
+
+    code = "too_large"
+
+
+class QueueFull(RequestError):
+    """As many runs wait as the deployment allows."""
+
+    code = "queue_full"
+    transient = True
+
+
+class TooManyLogins(RequestError):
+    """Too many logins from there have failed; for a while none is tried."""
+
+    code = "too_many_logins"
+    transient = True
+
+
+class Draining(RequestError):
+    """The service is being stopped: it takes no new runs."""
+
+    code = "draining"
+    transient = True
 
 
 # ── the store ────────────────────────────────────────────────────────────────────────────────────

@@ -30,6 +30,10 @@ pytestmark = pytest.mark.anyio
 NOT_OURS = {"intake", "intake_changes", "sqlite_sequence", "sqlite_stat1"}
 
 UNSEEN = {
+    ("tokens", "*"): "its digest is keyed and over all that it may do: one that was changed opens nothing",
+    ("sessions", "*"): "its digest is keyed: one that was made here opens nothing",
+    ("endpoints", "*"): "the deployment's settings say them anew at each start",
+    ("deliveries", "*"): "for telling alone; what it tells of is read from the journal when it is sent",
     ("workers", "*"): "who lives is true for as long as a lease, and is proved by locks",
     ("doubts", "worker"): "whether that worker is dead is proved by its lock",
     ("runs", "claims"): "counted since the last progress; a claim that came to nothing leaves no event",

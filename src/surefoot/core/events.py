@@ -41,7 +41,8 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class RunSubmitted(Event):
-    """`budget` are the run's own caps; `grants` None means all that the workflow has."""
+    """`budget` are the run's own caps; `grants` None means all that the workflow has. `starter` is the id of
+    the token that it was started with: whoever holds that one may see its exact answer."""
 
     KIND: ClassVar[str] = "run.submitted"
     input: Raw
@@ -53,6 +54,7 @@ class RunSubmitted(Event):
     key: str | None = None
     grants: list[str] | None = None
     forked_from: str | None = None
+    starter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

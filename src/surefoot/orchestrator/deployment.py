@@ -16,6 +16,7 @@ from ..tools.invoke import Invoker
 from .ids import new_run_id
 from .intake import Intake
 from .prompts import Prompts
+from .recorder import Hears
 from .resources import OpenResources
 
 
@@ -48,6 +49,7 @@ class Deployment:
     park_after: float = 5.0
     """Seconds: a wait longer than this is not held in memory."""
     most_claims: int = 3
+    hears: Hears | None = None
     trace_content: bool = False
     """Spans carry arguments, results and texts too, as views."""
 

@@ -67,6 +67,7 @@ class Drive:
             clock=deployment.clock,
             day_caps=deployment.day_caps,
             sign_of=deployment.intake.sign_of,
+            hears=deployment.hears,
         )
         self._acts = Acts(deployment.clock, lambda: holds_lease() and not self.journal.lost)
         starter = state.submitted.grants if state.submitted else None

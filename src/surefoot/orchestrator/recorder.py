@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
 from ..core import events as e
@@ -66,6 +66,9 @@ def _said(written: str) -> str:
     except ValueError:
         return written
 
+
+Hears = Callable[[Event, RunState], None]
+"""Is told of each event of a run, with its exact values, and how the run stands after it."""
 
 SHORTEST_FINDING = 6
 """Characters: nothing shorter is a secret, an address or a number of somebody."""
@@ -218,6 +221,7 @@ class Recorder:
         clock: Clock,
         day_caps: tuple[int | None, int | None],
         sign_of: SignOf = lambda event, state, shown: None,
+        hears: Hears | None = None,
     ) -> None:
         self.run = lease.run
         self.state = state
@@ -234,6 +238,7 @@ class Recorder:
         self._clock = clock
         self._day_caps = day_caps
         self._sign_of = sign_of
+        self._hears = hears
         self._pending: list[Record] = []
         self._opens: list[NewItem] = []
         self._closes: list[CloseItem] = []
@@ -258,6 +263,8 @@ class Recorder:
         self._pending.append(record)
         if self.spans is not None:
             self.spans.saw(record.kind, at, record.view)
+        if self._hears is not None:
+            self._hears(event, self.state)
         if self._settled and isinstance(event, e.AskAnswered | e.AskFailed):
             self._wake()
         if type(event) in TELLING:

@@ -48,7 +48,7 @@ from .ids import new_run_id
 from .intake import Intake
 from .logs import install
 from .prompts import Prompts
-from .recorder import Sealer
+from .recorder import Hears, Sealer
 from .redacting import know
 from .resources import OpenResources
 from .results import Result, result_of
@@ -79,7 +79,8 @@ class Runtime:
     `breaker` says when providers that keep failing pause the intake (None: never).
     `lease` is how many seconds this process may be silent before others may take its runs (15).
     With `drive=False` it submits, decides and looks, and leaves the driving to others. `on_left` is told
-    of each run that leaves this process's hands: ended, waiting, or given back. `crash` is called around
+    of each run that leaves this process's hands: ended, waiting, or given back. `hears` is told of each event
+    of the runs driven here, and how the run stands after it, with exact values. `crash` is called around
     every durable commit, in the thread that commits: for tests that die there.
     """
 
@@ -105,6 +106,7 @@ class Runtime:
         trace_content: bool = False,
         keyring: Keyring | None = None,
         on_left: Callable[[str, RunState], None] | None = None,
+        hears: Hears | None = None,
         crash: Callable[[Literal["before", "after"]], None] | None = None,
     ) -> None:
         self.workflow = workflow
@@ -127,6 +129,7 @@ class Runtime:
         self._drive = drive
         self._keyring = keyring
         self._on_left = on_left
+        self._hears = hears
         self._worker: Worker | None = None
         self._driving: asyncio.Task[None] | None = None
         self._waiters: dict[str, list[asyncio.Future[Drive | None]]] = {}
@@ -171,6 +174,7 @@ class Runtime:
             people=self._people,
             park_after=self._park_after,
             trace_content=self._trace_content,
+            hears=self._hears,
         )
         install()
         self._forget_secrets = know(self._url, self._deployment.secrets)
@@ -205,6 +209,16 @@ class Runtime:
             self._forget_secrets()
             await self._deployment.resources.close()
             await self._store.close()
+
+    async def drain(self, within: float) -> bool:
+        """Starts nothing new, and gives runs back as what is under way in them ends. False where something is
+        still under way after `within` seconds: then this process must end as if it were killed, for only its
+        death proves to others that nothing of it acts any more."""
+        if self._worker is None:
+            return True
+        stopping = asyncio.create_task(self._worker.stop(), name="drain")
+        ended, _ = await asyncio.wait([stopping], timeout=within)
+        return bool(ended)
 
     async def die(self) -> None:
         """Instead of being closed: leaves all as a killed process would. For tests of what comes after."""
@@ -259,9 +273,15 @@ class Runtime:
     # ── runs ──
 
     async def start(
-        self, input: Any, *, key: str | None = None, grants: Sequence[str] | None = None
+        self,
+        input: Any,
+        *,
+        key: str | None = None,
+        grants: Sequence[str] | None = None,
+        starter: str | None = None,
     ) -> Started:
-        """Returns at once, with the run on disk. Same key and input: the same run.
+        """Returns at once, with the run on disk. Same key and input: the same run. `starter` is the id of the
+        token that it is started with.
 
         Raises InvalidInput, and KeyConflict where the key came with another input before.
         """
@@ -280,6 +300,7 @@ class Runtime:
             rules=self.workflow.rules_digest,
             key=key,
             grants=None if grants is None else list(grants),
+            starter=starter,
         )
         return await self._submit(run, sealer, [submitted], raw, key, now)
 

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from sqlite3 import Connection
 from typing import Any, get_args
 
+from .access import SessionRow, TokenRow
+from .deliveries import DeliveryRow, DeliveryStatus, EndpointRow
 from .forgetting import Trace
 from .intake import IntakeChange, IntakeRow
 from .queries import load
@@ -21,6 +23,8 @@ from .store import (
     ItemStatus,
     KeyUse,
     Mail,
+    OpenItems,
+    Queue,
     RingRow,
     RunFilter,
     RunRow,
@@ -33,6 +37,8 @@ from .weighing import WARNED
 
 _SQL = load("reads")
 _INTAKE = load("intake")
+_ACCESS = load("access")
+_DELIVERIES = load("deliveries")
 _NO_LIMIT = -1
 
 
@@ -172,6 +178,12 @@ class Reader:
         sql = _SQL["items"].replace("{where}", f"{where} ORDER BY items.opened, items.rowid LIMIT ?")
         return [_item_row(row) for row in self._all(sql, *values, limit)]
 
+    def queue(self, workflow: str | None) -> Queue:
+        return Queue(*self._connection.execute(_SQL["queue"], {"workflow": workflow}).fetchall()[0])
+
+    def open_items(self) -> list[OpenItems]:
+        return [OpenItems(*row) for row in self._all(_SQL["open_items"])]
+
     def workers(self) -> list[WorkerRow]:
         return [WorkerRow(*row) for row in self._all(_SQL["workers"])]
 
@@ -212,8 +224,43 @@ class Reader:
         row = self._one(_SQL["definition"], fingerprint)
         return None if row is None else str(row[0])
 
+    # ── access and deliveries ──
+
+    def token(self, token: str) -> TokenRow | None:
+        row = self._one(_ACCESS["token"], token)
+        return None if row is None else _token_row(row)
+
+    def tokens(self) -> list[TokenRow]:
+        return [_token_row(row) for row in self._all(_ACCESS["tokens"])]
+
+    def session(self, digest: str) -> SessionRow | None:
+        row = self._one(_ACCESS["session"], digest)
+        return None if row is None else SessionRow(*row)
+
+    def endpoints(self) -> list[EndpointRow]:
+        rows = self._all(_DELIVERIES["endpoints"])
+        return [EndpointRow(name, url, tuple(json.loads(types)), at) for name, url, types, at in rows]
+
+    def deliveries(self, status: DeliveryStatus | None, before: int | None, limit: int) -> list[DeliveryRow]:
+        """Newest first."""
+        where = "WHERE (? IS NULL OR d.status = ?) AND (? IS NULL OR d.id < ?) ORDER BY d.id DESC LIMIT ?"
+        sql = _DELIVERIES["deliveries"].replace("{where}", where)
+        return [DeliveryRow(*row) for row in self._all(sql, status, status, before, before, limit)]
+
+    def any_delivery_due(self, now: int) -> bool:
+        return bool(self._one(_DELIVERIES["any_due"], now)[0])
+
+    def next_delivery(self) -> int | None:
+        due: int | None = self._one(_DELIVERIES["next_delivery"])[0]
+        return due
+
     def data_version(self) -> int:
         return int(self._one("PRAGMA data_version")[0])
+
+
+def _token_row(row: tuple[Any, ...]) -> TokenRow:
+    name, person, scopes, *rest = row
+    return TokenRow(name, person, tuple(json.loads(scopes)), *rest)
 
 
 def _day_row(row: tuple[Any, ...]) -> DayRow:

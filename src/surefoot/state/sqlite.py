@@ -19,6 +19,7 @@ from .intake import IntakeChange, IntakeRow, Turn
 from .locks import FileLocks, LocalLocks, Locks
 from .reads import Reader
 from .schema import PATIENCE, connect, make_file, prepare
+from .sqlite_service import SqliteService
 from .store import (
     Append,
     Claimed,
@@ -29,7 +30,9 @@ from .store import (
     KeyUse,
     Mail,
     NewRun,
+    OpenItems,
     Pruned,
+    Queue,
     Record,
     Rekeyed,
     RingRow,
@@ -52,7 +55,7 @@ PRUNE_AT_ONCE = 100
 """Runs whose journals one transaction deletes, so that no worker waits long for its turn."""
 
 
-class SqliteStore:
+class SqliteStore(SqliteService):
     """`place` is a path, or the name of a database in memory. Everything else waits for `open()`."""
 
     def __init__(self, place: Path | str, options: StoreOptions) -> None:
@@ -201,12 +204,14 @@ class SqliteStore:
             self._writer.poke = callback
 
     def changed(self) -> bool:
+        before, self._seen = self._seen, self.version()
+        return self._seen != before
+
+    def version(self) -> tuple[int, int]:
         _, reader, committer = self._open_parts()
         with self._explained:
             # A connection does not see its own commits as a change of version, hence the count beside it.
-            now = (reader.data_version(), committer.commits)
-        before, self._seen = self._seen, now
-        return now != before
+            return reader.data_version(), committer.commits
 
     # ── reading ──
 
@@ -267,6 +272,14 @@ class SqliteStore:
     async def counts(self) -> dict[Status, int]:
         with self._explained:
             return self._reader.counts()
+
+    async def queue(self, workflow: str | None = None) -> Queue:
+        with self._explained:
+            return self._reader.queue(workflow)
+
+    async def open_items(self) -> list[OpenItems]:
+        with self._explained:
+            return self._reader.open_items()
 
     # ── intake ──
 

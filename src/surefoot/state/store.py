@@ -21,6 +21,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from .access import AccessStore
+from .deliveries import DeliveryStore
 from .intake import IntakeChange, IntakeRow, Sign, Turn
 from .sealing import Keyring
 
@@ -303,6 +305,24 @@ class RunFilter:
 
 
 @dataclass(frozen=True, slots=True)
+class Queue:
+    """Runs that nobody has taken up yet; `oldest` is when the oldest of them was made."""
+
+    depth: int
+    oldest: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenItems:
+    """Open items of one kind for one group; `oldest` is when the oldest of them was opened."""
+
+    kind: ItemKind
+    queue: str
+    count: int
+    oldest: int
+
+
+@dataclass(frozen=True, slots=True)
 class Pruned:
     runs: int
     events: int
@@ -346,7 +366,7 @@ class Stray:
     row: int
 
 
-class Store(Protocol):
+class Store(AccessStore, DeliveryStore, Protocol):
     """One process's door to the truth. Opened with a worker id of its own by `open_store`."""
 
     worker: str
@@ -411,6 +431,11 @@ class Store(Protocol):
         """Whether anything was committed since the last call, by any process. Cheap (microseconds)."""
         ...
 
+    def version(self) -> tuple[int, int]:
+        """Another value after each commit of any process: for whoever watches beside the caller of
+        `changed`."""
+        ...
+
     # ── reading ──
     async def mail(self, run: str) -> list[Mail]: ...
 
@@ -445,6 +470,10 @@ class Store(Protocol):
     async def definition(self, fingerprint: str) -> str | None: ...
 
     async def counts(self) -> dict[Status, int]: ...
+
+    async def queue(self, workflow: str | None = None) -> Queue: ...
+
+    async def open_items(self) -> list[OpenItems]: ...
 
     # ── intake (see intake.py) ──
     async def turn_intake(self, workflow: str, turn: Turn) -> tuple[IntakeRow, IntakeChange | None]: ...

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 
-from . import inbox, intake, journals, keeping, leases, upkeep
+from . import inbox, intake, journals, keeping, leases, service, upkeep
 from .rig import Rig
 
 Promise = Callable[[Rig], Awaitable[None]]
@@ -22,7 +22,7 @@ def promises() -> dict[str, Promise]:
     """Every promise by its name."""
     return {
         name: function
-        for module in (journals, leases, inbox, intake, upkeep, keeping)
+        for module in (journals, leases, inbox, intake, upkeep, keeping, service)
         for name, function in vars(module).items()
         if inspect.iscoroutinefunction(function)
         and function.__module__ == module.__name__

@@ -79,7 +79,15 @@ SELECT fingerprint, definition FROM definitions ORDER BY fingerprint
 SELECT 'events', run || '/' || min(seq), run FROM events WHERE run NOT IN (SELECT row FROM runs) GROUP BY run
 UNION ALL SELECT 'mail', CAST(id AS TEXT), run FROM mail WHERE run NOT IN (SELECT row FROM runs)
 UNION ALL SELECT 'items', id, run FROM items WHERE run NOT IN (SELECT row FROM runs)
+UNION ALL SELECT 'deliveries', CAST(id AS TEXT), run FROM deliveries WHERE run NOT IN (SELECT row FROM runs)
 UNION ALL SELECT 'doubts', worker, run FROM doubts WHERE run NOT IN (SELECT row FROM runs)
 
 -- name: kinds
 SELECT code, name FROM kinds
+
+-- name: queue
+SELECT count(*), min(created) FROM runs INDEXED BY runs_new
+WHERE owner IS NULL AND due IS NOT NULL AND epoch = 0 AND (:workflow IS NULL OR workflow = :workflow)
+
+-- name: open_items
+SELECT kind, queue, count(*), min(opened) FROM items WHERE status = 'open' GROUP BY kind, queue ORDER BY kind, queue

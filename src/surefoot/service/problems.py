@@ -1,0 +1,53 @@
+"""Errors as answers: every one is `application/problem+json` (RFC 9457) with a code and a remedy.
+
+The status comes from the catalogue, so that an error has one everywhere. Nobody gets a stack trace: what no
+error of ours explains is `unexpected`, and its particulars are in the log, under the request's id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import Response
+
+from ..catalogue import shown
+from ..core.jsons import dumps
+from ..errors import SurefootError
+from ..orchestrator.redacting import redactor
+
+MEDIA = "application/problem+json"
+
+
+def status_of(error: SurefootError) -> int:
+    found = error.entry()
+    return 500 if found is None else found.status
+
+
+def problem(
+    error: SurefootError,
+    request_id: str = "",
+    *,
+    status: int | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Texts pass the process's redactor: an error may quote what somebody sent."""
+    status = status or status_of(error)
+    entry = error.entry()
+    said = shown(error.code, error.what, error.why, error.remedy)
+    said = {name: redactor().withhold(text) if isinstance(text, str) else text for name, text in said.items()}
+    body: dict[str, Any] = {
+        "type": said["docs"],
+        "title": entry.title if entry is not None else "An error",
+        "status": status,
+        "detail": f"{said['what']}: {said['why']}" if said["why"] else said["what"],
+        **said,
+    }
+    if isinstance(errors := error.data.get("errors"), list):
+        body["errors"] = [redactor().withhold(str(line)) for line in errors]
+    if request_id:
+        body["request_id"] = request_id
+    more = dict(headers or {})
+    if error.retry_after is not None:
+        more["Retry-After"] = str(max(1, round(error.retry_after)))
+    return Response(dumps(body), status, more, MEDIA)

@@ -1,0 +1,53 @@
+"""What is done about tokens and sessions inside a transaction."""
+
+from __future__ import annotations
+
+import json
+
+from .access import SessionRow, TokenRow
+from .queries import load
+from .transaction import Duty, Transaction
+
+_SQL = load("access")
+
+
+def add_token(token: TokenRow) -> Duty:
+    def add(transaction: Transaction) -> None:
+        scopes = json.dumps(list(token.scopes))
+        row = (token.id, token.person, scopes, token.digest, token.note, token.created, token.expires)
+        transaction.connection.execute(_SQL["add_token"], row)
+
+    return Duty(add)
+
+
+def revoke_token(token: str) -> Duty:
+    def revoke(transaction: Transaction) -> bool:
+        connection = transaction.connection
+        found: int = connection.execute(_SQL["revoke"], (transaction.now, token)).rowcount
+        connection.execute(_SQL["end_sessions_of"], (token,))
+        return found > 0
+
+    return Duty(revoke)
+
+
+def token_used(token: str, at: int) -> Duty:
+    def used(transaction: Transaction) -> None:
+        transaction.connection.execute(_SQL["used"], (at, token))
+
+    return Duty(used, counts=False)
+
+
+def add_session(session: SessionRow) -> Duty:
+    def add(transaction: Transaction) -> None:
+        transaction.connection.execute(_SQL["sweep_sessions"], (transaction.now,))
+        row = (session.digest, session.token, session.created, session.expires)
+        transaction.connection.execute(_SQL["add_session"], row)
+
+    return Duty(add)
+
+
+def end_session(digest: str) -> Duty:
+    def end(transaction: Transaction) -> None:
+        transaction.connection.execute(_SQL["end_session"], (digest,))
+
+    return Duty(end)
