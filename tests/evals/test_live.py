@@ -13,10 +13,11 @@ import pytest
 from surefoot.core.model import Bound, ModelAnswer, ModelRequest, Tokens
 from surefoot.errors import ModelUnavailable, UsageError
 from surefoot.evals import baseline
+from surefoot.evals.gate import RED
 from surefoot.evals.live import live
 from surefoot.evals.progress import Progress
 from surefoot.evals.results import SuiteResult, Trial
-from surefoot.evals.statistics import Counts
+from surefoot.evals.statistics import Counts, smallest_drop
 from surefoot.evals.suite import Suite
 
 from .test_replay import LARGE, SMALL, accepted, stage_of
@@ -157,3 +158,26 @@ def test_an_eval_of_something_else_is_not_gone_on_with(tmp_path: Path) -> None:
         Progress.resume(tmp_path, progress.token, {"lane": "replay"})
     with pytest.raises(UsageError, match="no eval"):
         Progress.resume(tmp_path, "../../etc/passwd", ABOUT)
+
+
+async def test_the_report_says_what_its_trials_can_tell(tmp_path: Path) -> None:
+    suite = known(await accepted(tmp_path, SMALL), 19, 20)
+    result = await asked(suite, Sometimes(lambda run: run == 2), tmp_path)
+    why = result.scenarios[0].why
+    assert "7 of 8 passed, 19 of 20 before" in why
+    assert "95 % interval 53% to 98%, pass^3 62%" in why
+    drop = smallest_drop(Counts(19, 20), 8, p=RED)
+    assert f"a fall of {drop:.0%} would have been seen" in why, "from what the baseline's trials showed"
+
+
+async def test_where_nothing_is_compared_no_fall_would_have_been_seen(tmp_path: Path) -> None:
+    suite = known(await accepted(tmp_path, SMALL), 5, 5)
+    result = await asked(suite, Sometimes(), tmp_path)
+    assert result.verdict == "green"
+    assert "would have been seen" not in result.scenarios[0].why
+
+
+async def test_a_must_that_never_failed_says_how_often_it_still_may(tmp_path: Path) -> None:
+    suite = known(await accepted(tmp_path, SMALL | {"must": True}))
+    result = await asked(suite, Sometimes(), tmp_path)
+    assert "it may still fail in up to 63% of its runs" in result.scenarios[0].why

@@ -17,6 +17,7 @@ from ..core.jsons import Raw, dumps, loads
 from ..core.model import Bound, Model, ModelAnswer, ModelRequest, Price, ProposedCall, Tokens
 from ..core.tool import Call, Effect, Tool
 from ..errors import ModelRefused, ModelUnavailable, NotDone
+from ..models.recordings import Stand
 from ..tools.invoke import Invoker
 from .recording import ToolTurn
 from .scenario import ModelFault, ToolFault
@@ -128,7 +129,7 @@ class FaultyInvoker(Invoker):
             self._busy.acts -= 1
 
 
-class FaultyModel:
+class FaultyModel(Stand):
     """Passes requests on, but for those that the scenario spoils. Counts requests by step, over all
     models. With a `price` it costs that, and not its own."""
 
@@ -140,27 +141,20 @@ class FaultyModel:
         counted: Counter[str],
         price: Price | None = None,
     ) -> None:
-        self._model = model
+        super().__init__(model)
         self._price = price
         self._faults = faults
         self._busy = busy
         self._counted = counted
 
-    @property
-    def name(self) -> str:
-        return self._model.name
-
     def bound(self, request: ModelRequest) -> Bound:
-        bound = self._model.bound(request)
+        bound = super().bound(request)
         if self._price is None:
             return bound
         return replace(bound, nanousd=self._price.worst(bound.tokens_in, bound.tokens_out))
 
     def price(self, usage: Tokens) -> int:
-        return self._model.price(usage) if self._price is None else self._price.of(usage)
-
-    async def close(self) -> None:
-        await self._model.close()
+        return super().price(usage) if self._price is None else self._price.of(usage)
 
     async def request(self, request: ModelRequest) -> ModelAnswer:
         self._counted[request.step] += 1

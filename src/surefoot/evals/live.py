@@ -12,21 +12,20 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from ..core.jsons import dumps, parse_strictly
 from ..core.model import NANO, Message, Model, ModelRequest
 from ..errors import ModelError
 from . import baseline as accepted
 from .baseline import Line
-from .gate import Judged, Outcomes, judge, trials_wanted
+from .gate import FIRST, RED, Judged, Outcomes, judge, trials_wanted
 from .gate import verdict as verdict_of
 from .progress import Progress
 from .recording import Recording, accepted_drift
 from .replay import scored
 from .results import Failure, Played, ScenarioResult, SuiteResult, Trial
 from .scenario import Scenario
-from .statistics import smallest_drop, wilson
+from .statistics import Counts, never_seen, pass_all, smallest_drop, wilson
 from .suite import Suite, strangers
 from .trial import Broken, Stage, play
 
@@ -83,18 +82,18 @@ async def live(
     before = [trial for trials in progress.trials.values() for trial in trials]
     purse = Purse(None if cap_usd is None else round(cap_usd * NANO), sum(map(_cost, before)))
     gate = asyncio.Semaphore(beside)
+    judged: dict[str, Judged] = {}
 
     async def one(scenario: Scenario) -> ScenarioResult:
         line = lines.get(scenario.id)
-        line = None if line is None or line.grader != accepted.GRADER else line
-        known = None if line is None else line.counts(model)
         while wanted := _wanted(scenario, progress, line, model):
             made = await asyncio.gather(*(_trial(scenario) for _ in range(wanted)))
             if None in made:
                 break
         trials = progress.trials.get(scenario.id, [])
-        found = judge(_outcomes(trials).counts, known, must=scenario.must)
-        result = _result(scenario, trials, found, line)
+        known = _known(line, model)
+        judged[scenario.id] = judge(_outcomes(trials).counts, known, must=scenario.must)
+        result = _result(scenario, trials, judged[scenario.id], line, known)
         if heard is not None:
             heard(result)
         return result
@@ -110,11 +109,9 @@ async def live(
             return trial
 
     results = await asyncio.gather(*(one(scenario) for scenario in suite.scenarios))
-    judged = {
-        one.id: judge(_outcomes(one.trials).counts, _known(lines.get(one.id), model), must=one.must)
-        for one in results
-    }
-    verdict, reasons = verdict_of(judged, [_outcomes(one.trials) for one in results])
+    verdict, reasons = verdict_of(
+        {one.id: judged[one.id] for one in results}, [_outcomes(one.trials) for one in results]
+    )
     notes = accepted_drift(suite.recordings.get(one.id) for one in suite.scenarios)
     short = any(_wanted(one, progress, lines.get(one.id), model) for one in suite.scenarios)
     if short:
@@ -135,7 +132,7 @@ async def live(
     )
 
 
-def _known(line: Line | None, model: str) -> Any:
+def _known(line: Line | None, model: str) -> Counts | None:
     return None if line is None or line.grader != accepted.GRADER else line.counts(model)
 
 
@@ -209,12 +206,18 @@ def _cost(trial: Trial) -> int:
     return round(float(trial.usage.get("usd", 0)) * NANO)
 
 
-def _result(scenario: Scenario, trials: Sequence[Trial], found: Judged, line: Line | None) -> ScenarioResult:
+def _result(
+    scenario: Scenario, trials: Sequence[Trial], found: Judged, line: Line | None, known: Counts | None
+) -> ScenarioResult:
     counts = _outcomes(trials).counts
     low, high = wilson(counts)
     why = f"{found.why}; 95 % interval {low:.0%} to {high:.0%}"
-    if found.standing in ("ok", "unsure") and (drop := smallest_drop(counts, counts.trials, p=0.005)):
+    if counts.trials >= FIRST:
+        why += f", pass^{FIRST} {pass_all(counts, FIRST):.0%}"
+    if found.p is not None and (drop := smallest_drop(known or Counts(0, 0), counts.trials, p=RED)):
         why += f"; a fall of {drop:.0%} would have been seen"
+    if scenario.must and counts.trials and counts.passes == counts.trials:
+        why += f"; it may still fail in up to {never_seen(counts.trials):.0%} of its runs"
     verdicts = {"ok": "green", "unsure": "green", "worse": "red", "broken_must": "red"}
     last = next((trial for trial in trials if trial.outcome == "fail"), None)
     if last is not None:
