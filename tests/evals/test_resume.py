@@ -33,100 +33,11 @@ from surefoot.evals.trial import Stage
 from surefoot.evals.world import World
 from surefoot.testing import ScriptedModel
 
+from .notes import MANY, command, environment, report, without_times
 from .test_replay import SMALL, accepted, stage_of
 from .test_trial import Ticket, flow, look, pay, world
 
 pytestmark = pytest.mark.anyio
-
-PROJECT = """
-import asyncio
-import os
-from contextlib import asynccontextmanager
-from pydantic import BaseModel
-from surefoot import Run, Workflow, step
-from surefoot.evals.world import World
-from surefoot.testing import Say, ScriptedModel
-
-class Note(BaseModel):
-    text: str = ""
-
-@asynccontextmanager
-async def world(state):
-    async def snapshot():
-        return {}
-    yield World([], snapshot)
-
-@step
-async def read(note: Note, run: Run) -> str:
-    await asyncio.sleep(float(os.environ.get("SLOW", "0")))
-    return await run.ask(str, "Read it", {"note": note})
-
-flow = Workflow("notes", input=Note, steps=[read],
-    models=[ScriptedModel({"read": [Say("it is read")]}, name="scripted:x")])
-"""
-MANY = 20
-
-
-def command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "surefoot", "eval", *words]
-
-
-def environment(**more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in ("CI", "GITHUB_ACTIONS")}
-    return {**kept, **more}
-
-
-def report(folder: Path, *words: str, **more: str) -> dict[str, Any]:
-    done = subprocess.run(
-        command("--json", *words),
-        cwd=folder,
-        env=environment(**more),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    found: dict[str, Any] = json.loads(done.stdout)
-    plain: dict[str, Any] = without_times(found)
-    return plain
-
-
-def without_times(found: Any) -> Any:
-    """A report less what is of this very eval: how long it took, and its token."""
-    match found:
-        case dict():
-            return {
-                name: without_times(value)
-                for name, value in found.items()
-                if name not in ("took", "seconds", "resume")
-            }
-        case list():
-            return [without_times(one) for one in found]
-        case _:
-            return found
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("notes")
-    (folder / "notes.py").write_text(PROJECT)
-    (folder / "pyproject.toml").write_text(
-        '[tool.surefoot]\nworkflow = "notes:flow"\nworld = "notes:world"\n'
-    )
-    (folder / "scenarios").mkdir()
-    for number in range(MANY):
-        one = {
-            "id": f"note-{number:02}",
-            "input": {"text": str(number)},
-            "turns": {"read": [{"say": "it is read"}]},
-            "expect": {"output": {"equals": "it is read"}},
-        }
-        (folder / "scenarios" / f"note-{number:02}.yaml").write_text(json.dumps(one))
-    for words in (["--record"], ["--accept", "--no-controls"]):
-        subprocess.run(
-            command(*words), cwd=folder, env=environment(), check=True, capture_output=True, timeout=120
-        )
-    return folder
 
 
 def trials_in(path: Path) -> int:
@@ -181,7 +92,7 @@ def test_two_evals_at_once_do_not_disturb_each_other(project: Path) -> None:
     ]
     first, second = (without_times(json.loads(one.communicate(timeout=120)[0])) for one in both)
     assert first == second == report(project, "--no-controls")
-    assert list((project / ".surefoot" / "evals").glob("*")) == []
+    assert list((project / ".surefoot" / "evals").glob("*.jsonl")) == []
 
 
 def test_an_eval_does_not_go_on_where_recordings_have_changed(project: Path) -> None:

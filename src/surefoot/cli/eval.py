@@ -20,7 +20,7 @@ from ..evals.drift import CLASSES
 from ..evals.gate import Verdict
 from ..evals.live import live
 from ..evals.progress import Progress
-from ..evals.record import must_not_be_ci, record
+from ..evals.record import ci_of, must_not_be_ci, record
 from ..evals.replay import replay
 from ..evals.results import SuiteResult
 from ..evals.scenario import json_schema
@@ -32,7 +32,17 @@ from ..models.recordings import Drift
 from ..orchestrator.prompts import Prompts
 from ..settings import Settings
 from .eval_drift import accept_drift
-from .eval_reports import Heard, can_be_written, diff, report_options, show, target_of, telling_of, write
+from .eval_reports import (
+    Heard,
+    can_be_written,
+    diff,
+    keep,
+    report_options,
+    show,
+    target_of,
+    telling_of,
+    write,
+)
 from .failures import DONE, FAILED, WRONG
 from .opening import go, model_settings, warn_of_unknown
 from .options import Given, command, deployment_options
@@ -63,6 +73,12 @@ EXIT: dict[Verdict, int] = {"green": DONE, "red": FAILED, "inconclusive": WRONG}
     help="Let recorded answers stand for requests that differ in this alone; needs --reason, refused in CI.",
 )
 @click.option("--reason", default="", metavar="TEXT", help="Why, kept with what was accepted.")
+@click.option(
+    "--keep/--no-keep",
+    "kept",
+    default=None,
+    help="Whether to keep the report beside the store, for the console. [default: not in CI]",
+)
 @report_options
 def eval(  # noqa: A001  the name of the command, in a module that evaluates nothing else
     given: Given,
@@ -79,6 +95,7 @@ def eval(  # noqa: A001  the name of the command, in a module that evaluates not
     control: bool,
     drift: Drift | None,
     reason: str,
+    kept: bool | None,
     **reports: Path | None,
 ) -> int:
     """Run the scenarios and compare them with what was accepted.
@@ -158,6 +175,8 @@ def eval(  # noqa: A001  the name of the command, in a module that evaluates not
         result = _accept(suite, result, reason)
     show(output, result)
     write(files, result)
+    if kept or (kept is None and ci_of() is None):
+        keep(output, result, settings, target=target_of(words), token=progress.token, only=only)
     return EXIT[result.verdict]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +18,7 @@ from ..errors import UsageError
 from ..evals.gate import Verdict
 from ..evals.reports import to_json
 from ..evals.results import ScenarioResult, SuiteResult
+from ..settings import Settings
 from .failures import DONE
 from .output import Cell, Column, Output, Style, clean, one_line
 from .progress import telling
@@ -131,11 +133,8 @@ def write(files: Mapping[str, Path], result: SuiteResult) -> None:
     from ..evals.reports.junit import to_junit
     from ..evals.reports.markdown import to_markdown
     from ..evals.reports.page import to_html
-    from ..evals.reports.words import scrubbed
-    from ..orchestrator.redacting import know_environment, redactor
 
-    know_environment()
-    shown = scrubbed(result, redactor().scrub)
+    shown = _without_secrets(result)
     makers = {"junit": to_junit, "markdown": to_markdown, "html": to_html}
     for name, path in files.items():
         try:
@@ -146,6 +145,41 @@ def write(files: Mapping[str, Path], result: SuiteResult) -> None:
                 why=error.strerror or str(error),
                 remedy="The verdict stands above; run it again with another file.",
             ) from error
+
+
+def keep(
+    output: Output,
+    result: SuiteResult,
+    settings: Settings,
+    *,
+    target: str | None,
+    token: str,
+    only: Sequence[str],
+) -> None:
+    """The report beside the store. That it cannot be written there is told, and changes no verdict."""
+    from ..evals.saved import folder_beside, save_report
+
+    folder = folder_beside(settings.store)
+    named = target or settings.workflow or result.workflow
+    try:
+        save_report(
+            folder,
+            _without_secrets(result),
+            target=named,
+            token=token,
+            when=datetime.now(UTC),
+            only=only,
+        )
+    except OSError as error:
+        output.say(f"the report was not kept in {folder}: {error.strerror or error}", "warn")
+
+
+def _without_secrets(result: SuiteResult) -> Any:
+    from ..evals.reports.words import scrubbed
+    from ..orchestrator.redacting import know_environment, redactor
+
+    know_environment()
+    return scrubbed(result, redactor().scrub)
 
 
 # ── surefoot eval diff A B ───────────────────────────────────────────────────────────────────────

@@ -1,7 +1,7 @@
 """Progress: every trial on disk as soon as it is made, so that an eval that was cut off goes on.
 
-One file for each eval, named by its token; its first line says what it is of. A trial's line is written and
-synced before the trial counts. The last line may be half there after a kill: it never counted. Files of evals
+One file for each eval, named by its token; its first line says what it is of. A trial's line is written
+before the trial counts. The last line may be half there after a kill: it never counted. Files of evals
 that nobody went on with are swept away after some days. Two evals at once have a file each.
 """
 

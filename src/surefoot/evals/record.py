@@ -26,15 +26,19 @@ from .trial import Stage, play, stage_of
 IN_CI = ("CI", "GITHUB_ACTIONS", "GITLAB_CI", "BUILDKITE", "JENKINS_URL", "TEAMCITY_VERSION", "TF_BUILD")
 
 
+def ci_of(environment: Mapping[str, str] = os.environ) -> str | None:
+    """The variable by which a build shows itself; None where nothing does."""
+    return next((name for name in IN_CI if environment.get(name, "").lower() not in ("", "0", "false")), None)
+
+
 def must_not_be_ci(environment: Mapping[str, str] = os.environ) -> None:
     """Raises UsageError."""
-    for name in IN_CI:
-        if environment.get(name, "").lower() not in ("", "0", "false"):
-            raise UsageError(
-                "recordings are not made in CI",
-                why=f"{name} is set, and what a build records, nobody has read",
-                remedy="Record on your own machine, look at the change, and commit it.",
-            )
+    if (name := ci_of(environment)) is not None:
+        raise UsageError(
+            "recordings are not made in CI",
+            why=f"{name} is set, and what a build records, nobody has read",
+            remedy="Record on your own machine, look at the change, and commit it.",
+        )
 
 
 def script_of(scenario: Scenario) -> Model | None:
