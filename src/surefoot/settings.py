@@ -13,17 +13,19 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from .core.model import Price
 from .errors import UsageError
 
 DEFAULT_STORE = "sqlite:///.surefoot/state.db"
 PREFIX = "SUREFOOT_"
-SECRET_VARIABLES = frozenset({"SUREFOOT_MASTER_KEY"})
-OTHER_VARIABLES = frozenset({"SUREFOOT_MASTER_KEY", "SUREFOOT_CRASH_AT", "SUREFOOT_TESTING"})
-"""Variables of ours that are no settings: the key ring, and what crash tests use."""
+SECRET_VARIABLES = frozenset({"SUREFOOT_MASTER_KEY", "SUREFOOT_WEBHOOK_SECRET"})
+OTHER_VARIABLES = SECRET_VARIABLES | {"SUREFOOT_CRASH_AT", "SUREFOOT_TESTING"}
+"""Variables of ours that are no settings: the key ring, what signs webhooks, and what crash tests use."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,18 @@ class Setting:
 
 
 @dataclass(frozen=True)
+class Webhook:
+    """Who is told of what: `types` as `surefoot.state.deliveries` has them, none for all."""
+
+    url: str
+    types: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Settings:
     """`grants` None: all that the workflow has; `models` None: the workflow's own; `people` None: nobody has
-    said who belongs to a group, so anyone may decide. `sources` is by name of the setting."""
+    said who belongs to a group, so anyone may decide; `person` None: the user of this machine. `webhooks` are
+    by name, `mail` are addresses by group. `sources` is by name of the setting."""
 
     workflow: str | None
     scenarios: str
@@ -53,6 +64,19 @@ class Settings:
     concurrency: int
     lease: float
     trace_content: bool
+    host: str
+    port: int
+    hosts: tuple[str, ...]
+    url: str | None
+    person: str | None
+    max_queue: int
+    max_body: int
+    drain: float
+    webhooks: Mapping[str, Webhook]
+    webhook_hosts: tuple[str, ...] | None
+    smtp: str | None
+    mail: Mapping[str, tuple[str, ...]]
+    mail_from: str | None
     sources: Mapping[str, str]
     unknown: tuple[str, ...]
     """Complaints about variables and keys that are no settings: most likely they are misspelt."""
@@ -215,6 +239,13 @@ def _count(value: Any) -> int:
     return number
 
 
+def _port(value: Any) -> int:
+    number = int(value)
+    if isinstance(value, bool | float) or not 0 <= number <= 65_535:
+        raise ValueError(f"{value!r} is no port from 0 to 65535")
+    return number
+
+
 def _seconds(value: Any) -> float:
     number = float(value)
     if isinstance(value, bool) or not 0.1 <= number <= 86_400:
@@ -228,6 +259,39 @@ def _switch(value: Any) -> bool:
     if str(value).strip().lower() not in ("1", "true", "yes", "0", "false", "no"):
         raise ValueError(f"{value!r} is neither 1 nor 0")
     return str(value).strip().lower() in ("1", "true", "yes")
+
+
+def _url(*schemes: str) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        url = _text(value)
+        parts = urlsplit(url)
+        if parts.scheme not in schemes or not parts.hostname:
+            raise ValueError(f"{without_password(url)!r} is no URL that begins with {schemes[0]}://")
+        return url
+
+    return read
+
+
+def _webhooks(value: Any) -> dict[str, Webhook]:
+    """URLs with commas between; or by name a URL, or `{url = "...", types = [...]}`."""
+    read = _url("https", "http")
+    if isinstance(value, str):
+        value = {_name_of(url): url for url in _names(value)}
+    if not isinstance(value, dict):
+        raise ValueError("it is neither URLs with commas between nor a table")
+    found = {}
+    for name, said in value.items():
+        if isinstance(said, str):
+            said = {"url": said}
+        if not isinstance(said, dict) or not {"url"} <= said.keys() <= {"url", "types"}:
+            raise ValueError(f"{name!r} has not exactly url and perhaps types")
+        found[name] = Webhook(read(said["url"]), _names(said.get("types", ())))
+    return found
+
+
+def _name_of(url: str) -> str:
+    """The same for the same URL, whatever stands beside it."""
+    return f"{urlsplit(url).hostname}-{sha256(url.encode()).hexdigest()[:8]}"
 
 
 def _prices(value: Any) -> dict[str, Price]:
@@ -255,6 +319,9 @@ def _amount(model: str, dollars: Any) -> float:
 
 
 def _shown(value: Any) -> Any:
+    if isinstance(value, Webhook):
+        parts = urlsplit(value.url)  # what follows its host is often all that keeps others from using it
+        return {"url": f"{parts.scheme}://{parts.hostname}/…", "types": list(value.types)}
     if isinstance(value, Price):
         cached = {} if value.input_cached is None else {"cached": value.input_cached / 1000}
         return {"input": value.input / 1000, "output": value.output / 1000, **cached}
@@ -311,4 +378,65 @@ SETTINGS: tuple[Setting, ...] = (
         False,  # noqa: FBT003  the default of this setting
         "1 or 0: whether spans carry arguments, results and texts too, redacted",
     ),
+    Setting("host", ("SUREFOOT_HOST",), _text, "127.0.0.1", "the address at which `surefoot serve` listens"),
+    Setting("port", ("SUREFOOT_PORT",), _port, 8420, "its port; 0 takes any that is free"),
+    Setting(
+        "hosts",
+        ("SUREFOOT_HOSTS",),
+        _names,
+        (),
+        "names with commas between by which the service is reached, beside localhost",
+    ),
+    Setting(
+        "url",
+        ("SUREFOOT_URL",),
+        _url("https", "http"),
+        None,
+        "where people reach the console, such as https://desk.example; letters to them point there",
+    ),
+    Setting(
+        "person",
+        ("SUREFOOT_PERSON",),
+        _text,
+        None,
+        "who acts at this machine while no token was ever made; the user of this machine where it is not set",
+    ),
+    Setting("max_queue", ("SUREFOOT_MAX_QUEUE",), _count, 10_000, "how many runs may wait to be taken up"),
+    Setting("max_body", ("SUREFOOT_MAX_BODY",), _count, 1_000_000, "bytes that a request may have"),
+    Setting(
+        "drain",
+        ("SUREFOOT_DRAIN",),
+        _seconds,
+        30.0,
+        "seconds for what is under way when a process is stopped",
+    ),
+    Setting(
+        "webhooks",
+        ("SUREFOOT_WEBHOOKS",),
+        _webhooks,
+        {},
+        'URLs with commas between, or a table by name: pager = {url = "https://...", types = [...]}',
+    ),
+    Setting(
+        "webhook_hosts",
+        ("SUREFOOT_WEBHOOK_HOSTS",),
+        _some_names,
+        None,
+        "hosts with commas between to which webhooks may be sent, and to no others",
+    ),
+    Setting(
+        "smtp",
+        ("SUREFOOT_SMTP",),
+        _url("smtp", "smtps"),
+        None,
+        "the server that takes mail, such as smtp://user:password@mail.example:587",
+    ),
+    Setting(
+        "mail",
+        ("SUREFOOT_MAIL",),
+        _people,
+        {},
+        "where a group gets its mail: leads=kim@shop.example;desk=bo@shop.example, or a table of lists",
+    ),
+    Setting("mail_from", ("SUREFOOT_MAIL_FROM",), _text, None, "the address that mail comes from"),
 )

@@ -7,7 +7,7 @@ import pytest
 
 from surefoot.core.model import Price
 from surefoot.errors import UsageError
-from surefoot.settings import DEFAULT_STORE, SETTINGS, gather
+from surefoot.settings import DEFAULT_STORE, SETTINGS, Webhook, gather
 from surefoot.state.opening import DEFAULT_STORE as STORE_OF_THE_RUNTIME
 
 from .conftest import Shell
@@ -80,6 +80,10 @@ def test_an_empty_grants_variable_leaves_none(tmp_path: Path) -> None:
         ({"SUREFOOT_CONCURRENCY": "1.5"}, "SUREFOOT_CONCURRENCY"),
         ({"SUREFOOT_PEOPLE": "kim"}, "SUREFOOT_PEOPLE"),
         ({"SUREFOOT_MODEL": ","}, "SUREFOOT_MODEL"),
+        ({"SUREFOOT_PORT": "70000"}, "SUREFOOT_PORT"),
+        ({"SUREFOOT_URL": "desk.example"}, "SUREFOOT_URL"),
+        ({"SUREFOOT_SMTP": "https://mail.example"}, "SUREFOOT_SMTP"),
+        ({"SUREFOOT_WEBHOOKS": "hooks.example"}, "SUREFOOT_WEBHOOKS"),
         ({"SUREFOOT_MODEL": "a", "SUREFOOT_MODELS": "b"}, "both set"),
     ],
 )
@@ -138,7 +142,56 @@ def test_secrets_are_told_as_set_and_never_shown(shell: Shell) -> None:
         said = shell.here(*words)
         assert "c2VjcmV0" not in said.out + said.err, words
         assert "hush-hush" not in said.out + said.err, words
-    assert shell.here("config", "show", "--json").json["secrets"] == {"SUREFOOT_MASTER_KEY": True}
+    assert shell.here("config", "show", "--json").json["secrets"] == {
+        "SUREFOOT_MASTER_KEY": True,
+        "SUREFOOT_WEBHOOK_SECRET": False,
+    }
+
+
+def test_what_a_service_is_told_is_read_from_both_places(tmp_path: Path) -> None:
+    env = {
+        "SUREFOOT_HOST": "0.0.0.0",
+        "SUREFOOT_PORT": "0",
+        "SUREFOOT_HOSTS": "desk.example, desk.lan",
+        "SUREFOOT_URL": "https://desk.example",
+        "SUREFOOT_PERSON": "kim",
+        "SUREFOOT_DRAIN": "5",
+        "SUREFOOT_MAX_QUEUE": "50",
+        "SUREFOOT_WEBHOOKS": "https://hooks.example/a, https://hooks.example/b",
+        "SUREFOOT_WEBHOOK_HOSTS": "hooks.example",
+        "SUREFOOT_SMTP": "smtp://desk:hush@mail.example:587",
+        "SUREFOOT_MAIL": "leads=kim@shop.example,ann@shop.example",
+    }
+    found = gather({}, env, tmp_path)
+    assert (found.host, found.port, found.hosts) == ("0.0.0.0", 0, ("desk.example", "desk.lan"))
+    assert (found.person, found.drain, found.max_queue, found.max_body) == ("kim", 5.0, 50, 1_000_000)
+    assert [hook.url for hook in found.webhooks.values()] == [
+        "https://hooks.example/a",
+        "https://hooks.example/b",
+    ]
+    assert found.mail == {"leads": ("kim@shop.example", "ann@shop.example")}
+    pyproject(
+        tmp_path,
+        '[tool.surefoot.webhooks]\npager = {url = "https://p.example/x", types = ["item.opened"]}\n'
+        'log = "https://l.example/y"',
+    )
+    hooks = gather({}, {}, tmp_path).webhooks
+    assert hooks == {
+        "pager": Webhook("https://p.example/x", ("item.opened",)),
+        "log": Webhook("https://l.example/y"),
+    }
+
+
+def test_what_is_secret_in_an_address_is_not_shown(tmp_path: Path) -> None:
+    env = {
+        "SUREFOOT_WEBHOOKS": "https://hooks.example/T0/only-for-us?key=hush",
+        "SUREFOOT_SMTP": "smtp://desk:hush@mail.example:587",
+    }
+    found = gather({}, env, tmp_path)
+    assert found.shown("smtp") == "smtp://desk:***@mail.example:587"
+    ((name, shown),) = found.shown("webhooks").items()
+    assert name.startswith("hooks.example-")
+    assert shown == {"url": "https://hooks.example/…", "types": []}
 
 
 def test_a_misspelt_setting_is_warned_of_before_anything_runs(shell: Shell) -> None:

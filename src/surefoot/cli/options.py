@@ -46,7 +46,7 @@ def command(name: str, *, group: click.Group | None = None, **settings: Any) -> 
         @wraps(function)
         def run(json: bool, debug: bool, **parameters: Any) -> Any:
             flags = dict(click.get_current_context().obj or {})
-            for name in ("store", "grants", "models", "concurrency"):
+            for name in ("store", "grants", "models", "concurrency", "host", "port"):
                 if parameters.get(name) not in (None, ()):
                     flags[name] = parameters[name]
                 parameters.pop(name, None)
