@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,26 @@ class Spender:
         self.process.send_signal(signal.SIGKILL)
         self.process.communicate()
 
+    def close(self) -> None:
+        """Whatever became of the test, nothing of it goes on."""
+        if self.process.poll() is None:
+            self.kill()
+
+
+@contextmanager
+def spending(url: str, workers: list[str], *numbers: int) -> Iterator[list[Spender]]:
+    """Processes that all begin at the same moment."""
+    spenders = [Spender(url, worker, *numbers) for worker in workers]
+    try:
+        for spender in spenders:
+            spender.ready()
+        for spender in spenders:
+            spender.go()
+        yield spenders
+    finally:
+        for spender in spenders:
+            spender.close()
+
 
 def look(url: str, ask: Callable[[Store], Any]) -> Any:
     async def go() -> Any:
@@ -85,16 +106,12 @@ def in_journals(events: list[StoredEvent]) -> int:
 
 def test_processes_that_reserve_at_the_same_moment_use_the_day_up_exactly(tmp_path: Path) -> None:
     url, workers = f"sqlite:///{tmp_path}/state.db", [f"w{number}" for number in range(6)]
-    spenders = [Spender(url, worker, 2000, 7, -1) for worker in workers]
-    for spender in spenders:
-        spender.ready()
-    for spender in spenders:
-        spender.go()
-    given = [spender.given() for spender in spenders]
+    with spending(url, workers, 6_000, 7, -1) as spenders:
+        given = [spender.given() for spender in spenders]
     day, events = ended(url, [f"run-{worker}" for worker in workers])
-    assert sum(given) == 2000 // 7
+    assert sum(given) == 6_000 // 7
     assert sum(1 for number in given if number) > 1, "or nobody has raced"
-    assert day.nanousd == in_journals(events) == 2000 // 7 * 7
+    assert day.nanousd == in_journals(events) == 6_000 // 7 * 7
     assert [event.kind for event in events].count("budget.warned") == 1
     assert day.warned == ("nanousd",)
 
@@ -102,21 +119,18 @@ def test_processes_that_reserve_at_the_same_moment_use_the_day_up_exactly(tmp_pa
 def test_killed_processes_leave_what_they_had_reserved_held(tmp_path: Path) -> None:
     """Each reserves 50 and settles at 3; half of them are killed in the middle."""
     url, workers = f"sqlite:///{tmp_path}/state.db", [f"w{number}" for number in range(4)]
-    spenders = [Spender(url, worker, 2500, 50, 3) for worker in workers]
-    for spender in spenders:
-        spender.ready()
-    for spender in spenders:
-        spender.go()
-    until = time.monotonic() + 60
-    for victim, share in ((spenders[0], 600), (spenders[1], 1200)):
-        while ended(url, [])[0].nanousd < share:
-            assert time.monotonic() < until
-        victim.kill()
-    for spender in spenders[2:]:
-        assert spender.given() > 0
+    cap = 4_000
+    with spending(url, workers, cap, 50, 3) as spenders:
+        until = time.monotonic() + 60
+        for victim, share in ((spenders[0], cap // 4), (spenders[1], cap // 2)):
+            while ended(url, [])[0].nanousd < share:
+                assert time.monotonic() < until
+            victim.kill()
+        # SQLite's lock knows no turns: on a busy machine one of the two may get nothing, but not both.
+        assert sum(spender.given() for spender in spenders[2:]) > 0
     day, events = ended(url, [f"run-{worker}" for worker in workers])
     assert day.nanousd == in_journals(events)
-    assert 2500 - 50 < day.nanousd <= 2500
+    assert cap - 50 < day.nanousd <= cap
     held = day.nanousd - day.settled_nanousd
     assert held in (0, 50, 100), "of each that was killed at most the one request that was under way"
     assert [event.kind for event in events].count("budget.warned") == 1
