@@ -56,8 +56,9 @@ class DeliveryStore(Protocol):
         """These and no others, from now on; what the others were still to be told is dropped."""
         ...
 
-    async def take_deliveries(self, limit: int, until: int) -> list[DeliveryRow]:
-        """Deliveries that are due, oldest first, for this caller alone until then."""
+    async def take_deliveries(self, endpoint: str, limit: int, until: int) -> list[DeliveryRow]:
+        """Deliveries to one endpoint that are due, oldest first, for this caller alone until then. One
+        that is dead hides no other."""
         ...
 
     async def settle_delivery(
@@ -77,6 +78,6 @@ class DeliveryStore(Protocol):
         """Newest first."""
         ...
 
-    async def next_delivery(self) -> int | None:
-        """When the next one falls due (may be past)."""
+    async def next_delivery(self, endpoint: str) -> int | None:
+        """When the next one to this endpoint falls due (may be past)."""
         ...

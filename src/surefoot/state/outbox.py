@@ -26,11 +26,11 @@ def set_endpoints(endpoints: Sequence[EndpointRow]) -> Duty:
     return Duty(put)
 
 
-def take(limit: int, until: int) -> Duty:
+def take(endpoint: str, limit: int, until: int) -> Duty:
     def take(transaction: Transaction) -> list[DeliveryRow]:
         connection = transaction.connection
         connection.execute(_SQL["sweep"], (transaction.now - KEPT,))
-        asked = {"now": transaction.now, "until": until, "limit": limit}
+        asked = {"endpoint": endpoint, "now": transaction.now, "until": until, "limit": limit}
         taken = [number for (number,) in connection.execute(_SQL["take"], asked).fetchall()]
         where = "WHERE d.id IN (SELECT value FROM json_each(?)) ORDER BY d.at, d.id"
         sql = _SQL["deliveries"].replace("{where}", where)

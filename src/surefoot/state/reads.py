@@ -247,11 +247,11 @@ class Reader:
         sql = _DELIVERIES["deliveries"].replace("{where}", where)
         return [DeliveryRow(*row) for row in self._all(sql, status, status, before, before, limit)]
 
-    def any_delivery_due(self, now: int) -> bool:
-        return bool(self._one(_DELIVERIES["any_due"], now)[0])
+    def any_delivery_due(self, endpoint: str, now: int) -> bool:
+        return bool(self._one(_DELIVERIES["any_due"], endpoint, now)[0])
 
-    def next_delivery(self) -> int | None:
-        due: int | None = self._one(_DELIVERIES["next_delivery"])[0]
+    def next_delivery(self, endpoint: str) -> int | None:
+        due: int | None = self._one(_DELIVERIES["next_delivery"], endpoint)[0]
         return due
 
     def data_version(self) -> int:

@@ -70,11 +70,11 @@ class SqliteService:
     async def set_endpoints(self, endpoints: Sequence[EndpointRow]) -> None:
         await self._writer.put(outbox.set_endpoints(endpoints))
 
-    async def take_deliveries(self, limit: int, until: int) -> list[DeliveryRow]:
+    async def take_deliveries(self, endpoint: str, limit: int, until: int) -> list[DeliveryRow]:
         with self._explained:
-            if not self._reader.any_delivery_due(self._options.now()):
+            if not self._reader.any_delivery_due(endpoint, self._options.now()):
                 return []  # asked often, and mostly so: not worth a transaction
-        taken: list[DeliveryRow] = await self._writer.put(outbox.take(limit, until))
+        taken: list[DeliveryRow] = await self._writer.put(outbox.take(endpoint, limit, until))
         return taken
 
     async def settle_delivery(
@@ -93,6 +93,6 @@ class SqliteService:
         with self._explained:
             return self._reader.deliveries(status, before, limit)
 
-    async def next_delivery(self) -> int | None:
+    async def next_delivery(self, endpoint: str) -> int | None:
         with self._explained:
-            return self._reader.next_delivery()
+            return self._reader.next_delivery(endpoint)

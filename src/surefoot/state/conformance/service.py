@@ -119,34 +119,50 @@ async def a_delivery_is_taken_by_one_and_falls_due_again_when_that_one_dies(rig:
     one, two = await rig.store("one"), await rig.store("two")
     await _one_delivery(rig, one)
     until = rig.time + 30 * SECOND
-    first, second = await outcomes(one.take_deliveries(5, until), two.take_deliveries(5, until))
+    first, second = await outcomes(one.take_deliveries("a", 5, until), two.take_deliveries("a", 5, until))
     assert sorted((len(first), len(second))) == [0, 1]
     (lost,) = first or second
     assert lost.attempts == 1
-    assert await one.next_delivery() == until
+    assert await one.next_delivery("a") == until
     rig.later(30)
-    (taken,) = await two.take_deliveries(5, rig.time + 30 * SECOND)
+    (taken,) = await two.take_deliveries("a", 5, rig.time + 30 * SECOND)
     assert (taken.id, taken.attempts) == (lost.id, 2)
     assert not await one.settle_delivery(lost, "sent", "200"), "it is in other hands by now"
     assert await two.settle_delivery(taken, "waiting", "503", due=rig.time + SECOND)
-    assert await two.take_deliveries(5, until) == []
+    assert await two.take_deliveries("a", 5, until) == []
     rig.later(1)
-    (taken,) = await two.take_deliveries(5, rig.time + 30 * SECOND)
+    (taken,) = await two.take_deliveries("a", 5, rig.time + 30 * SECOND)
     assert await two.settle_delivery(taken, "sent", "204")
     (ended,) = await one.deliveries(status="sent")
     assert (ended.attempts, ended.answer) == (3, "204")
-    assert await one.next_delivery() is None
+    assert await one.next_delivery("a") is None
+
+
+async def deliveries_to_one_endpoint_do_not_hide_those_to_another(rig: Rig) -> None:
+    store = await rig.store()
+    await _endpoints(rig, store, "a", "b")
+    lease = await rig.held(store)
+    await store.append(rig.append(lease, "run.finished", change=RunChange(status="failed", release=True)))
+    (taken,) = await store.take_deliveries("a", 5, rig.time + SECOND)
+    assert taken.endpoint == "a"
+    assert await store.take_deliveries("a", 5, rig.time + SECOND) == []
+    assert await store.next_delivery("a") == rig.time + SECOND
+    due = await store.next_delivery("b")
+    assert due is not None
+    assert due <= rig.time
+    (other,) = await store.take_deliveries("b", 5, rig.time + SECOND)
+    assert (other.endpoint, other.attempts) == ("b", 1)
 
 
 async def a_delivery_that_has_ended_is_sent_again_on_demand(rig: Rig) -> None:
     store = await rig.store()
     delivery = await _one_delivery(rig, store)
     assert not await store.replay_delivery(delivery.id), "it still waits"
-    (taken,) = await store.take_deliveries(1, rig.time + SECOND)
+    (taken,) = await store.take_deliveries("a", 1, rig.time + SECOND)
     await store.settle_delivery(taken, "failed", "410")
     assert await store.replay_delivery(delivery.id)
     assert not await store.replay_delivery(delivery.id + 1)
-    (again,) = await store.take_deliveries(1, rig.time + SECOND)
+    (again,) = await store.take_deliveries("a", 1, rig.time + SECOND)
     assert (again.id, again.attempts) == (delivery.id, 1)
 
 
@@ -154,7 +170,7 @@ async def what_a_removed_endpoint_was_to_be_told_is_dropped(rig: Rig) -> None:
     store = await rig.store()
     delivery = await _one_delivery(rig, store)
     await _endpoints(rig, store, "b")
-    assert await store.take_deliveries(5, rig.time + SECOND) == []
+    assert await store.take_deliveries("a", 5, rig.time + SECOND) == []
     (dropped,) = await store.deliveries(status="dropped")
     assert dropped.id == delivery.id
     assert [one.id for one in await store.endpoints()] == ["b"]

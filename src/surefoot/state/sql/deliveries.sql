@@ -17,15 +17,16 @@ UPDATE deliveries SET status = 'dropped', answer = 'its endpoint was removed'
 WHERE status = 'waiting' AND endpoint NOT IN (SELECT id FROM endpoints)
 
 -- name: any_due
-SELECT EXISTS (SELECT 1 FROM deliveries WHERE status = 'waiting' AND due <= ?)
+SELECT EXISTS (SELECT 1 FROM deliveries WHERE endpoint = ? AND status = 'waiting' AND due <= ?)
 
 -- name: next_delivery
-SELECT min(due) FROM deliveries WHERE status = 'waiting'
+SELECT min(due) FROM deliveries WHERE endpoint = ? AND status = 'waiting'
 
 -- Taken for a while: whoever dies with it leaves it to be sent again.
 -- name: take
 UPDATE deliveries SET attempts = attempts + 1, due = :until WHERE id IN (
-  SELECT id FROM deliveries WHERE status = 'waiting' AND due <= :now ORDER BY due, id LIMIT :limit)
+  SELECT id FROM deliveries WHERE endpoint = :endpoint AND status = 'waiting' AND due <= :now
+  ORDER BY due, id LIMIT :limit)
 RETURNING id
 
 -- name: deliveries

@@ -46,7 +46,7 @@ CREATE TABLE deliveries (
   answer TEXT NOT NULL                 -- what came back the last time, in a few words
 ) STRICT;
 
-CREATE INDEX deliveries_due ON deliveries (due) WHERE status = 'waiting';
+CREATE INDEX deliveries_due ON deliveries (endpoint, due) WHERE status = 'waiting';
 
 CREATE TRIGGER tell_of_an_item AFTER INSERT ON items WHEN EXISTS (SELECT 1 FROM endpoints) BEGIN
   INSERT INTO deliveries (endpoint, type, run, item, at, status, attempts, due, answer)
