@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from ..core.clock import iso
 from ..errors import UsageError
 from ..orchestrator.clock import SystemClock
 from ..settings import Settings
@@ -21,7 +22,7 @@ from ..state.opening import place_of
 from ..state.sealing import Keyring
 from ..state.store import RunFilter, RunRow
 from .failures import DONE, FAILED
-from .formats import Duration, count, iso
+from .formats import Duration, count
 from .opening import Opened, go, open_store
 from .options import Given, command
 from .output import Output, clean

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import click
 
-from ..core.budget import Budget
 from ..core.model import NANO
 from ..orchestrator.clock import SystemClock
 from ..orchestrator.intake import IntakeView, views
+from ..orchestrator.views import day_json, intake_json, last_days
 from ..rails.ledger import MOST, day_of
 from ..state.store import DayRow
 from .formats import money
-from .intake import STYLES, as_json
+from .intake import STYLES
 from .opening import go, open_store
 from .options import Given, command, target_argument
 from .output import Cell, Column, Style, clean
@@ -44,39 +42,18 @@ def budget(given: Given, target: str | None, days: int) -> None:
     name = None if workflow is None else workflow.name
     now = SystemClock().now()
     today = day_of(now)
-    first = (datetime.strptime(today, "%Y-%m-%d").replace(tzinfo=UTC) - timedelta(days=days - 1)).date()
 
     async def look() -> tuple[list[DayRow], list[IntakeView]]:
         async with open_store(given.settings) as opened:
             return await opened.store.days(), await views(opened.store, now, name)
 
     rows, intakes = go(look())
-    rows = [row for row in rows if name in (None, row.workflow) and row.day >= first.isoformat()]
-    rows.sort(key=lambda row: (row.workflow, row.day))
-    if workflow is not None:
-        rows = [with_caps(row, workflow.budget) if row.day == today else row for row in rows]
-        if not any(row.day == today for row in rows):
-            rows.append(with_caps(DayRow(workflow.name, today, 0, 0), workflow.budget))
+    rows = last_days(rows, now, days, workflow=name, budget=workflow.budget if workflow else None)
     if given.output.json:
-        document = {"today": today, "days": [_as_json(row) for row in rows]}
-        given.output.document({**document, "intakes": [as_json(view) for view in intakes]})
+        document = {"today": today, "days": [day_json(row) for row in rows]}
+        given.output.document({**document, "intakes": [intake_json(view) for view in intakes]})
         return
     show(given, rows, intakes, today)
-
-
-def with_caps(row: DayRow, budget: Budget) -> DayRow:
-    """Today's caps are those of the code; those of another day were what its last charge says."""
-    return DayRow(
-        row.workflow,
-        row.day,
-        row.nanousd,
-        row.tokens,
-        row.settled_nanousd,
-        row.settled_tokens,
-        budget.day_nanousd,
-        budget.day_tokens,
-        row.warned,
-    )
 
 
 def show(given: Given, rows: Sequence[DayRow], intakes: Sequence[IntakeView], today: str) -> None:
@@ -116,21 +93,3 @@ def _share(row: DayRow, unit: str, total: int, cap: int | None) -> Cell:
     style: Style = "bad" if share >= 100 else "warn" if share >= MOST or unit in row.warned else ""
     warned = "  warned" if unit in row.warned else ""
     return Cell(f"{share} %{warned}", style)
-
-
-def _as_json(row: DayRow) -> dict[str, Any]:
-    return {
-        "workflow": row.workflow,
-        "day": row.day,
-        "usd": {
-            "spent": row.settled_nanousd / NANO,
-            "held": (row.nanousd - row.settled_nanousd) / NANO,
-            "cap": None if row.cap_nanousd is None else row.cap_nanousd / NANO,
-        },
-        "tokens": {
-            "spent": row.settled_tokens,
-            "held": row.tokens - row.settled_tokens,
-            "cap": row.cap_tokens,
-        },
-        "warned": ["usd" if unit == "nanousd" else unit for unit in row.warned],
-    }

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
+from ..core.clock import iso
 from ..orchestrator import forgetting
 from ..orchestrator.clock import SystemClock
 from ..orchestrator.forgetting import Forgotten
-from .formats import clock_time, iso
+from .formats import clock_time
 from .opening import go, open_store
 from .options import Given, command
 

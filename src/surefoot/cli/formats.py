@@ -7,7 +7,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,13 +35,6 @@ STATUS_STYLES: dict[str, Style] = {
 }
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-
-
-def iso(at: int | None) -> str | None:
-    """UTC, to the microsecond; of microseconds since the epoch."""
-    if at is None:
-        return None
-    return datetime.fromtimestamp(at / MICROS, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def clock_time(at: int | None) -> str:

@@ -3,8 +3,6 @@ it is named (or found in pyproject.toml), what a person gives is checked at once
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from ..core.jsons import dumps
@@ -13,6 +11,7 @@ from ..errors import TargetError, UsageError
 from ..orchestrator import saying
 from ..orchestrator.clock import SystemClock
 from ..orchestrator.revealing import Revealed
+from ..orchestrator.views import item_row_json
 from ..settings import Settings
 from ..state.store import ItemRow, RunRow
 from .formats import (
@@ -20,7 +19,6 @@ from .formats import (
     ago,
     call_text,
     clock_time,
-    iso,
     ours,
     parse_json,
     store_words,
@@ -66,7 +64,7 @@ def list_items(given: Given, everything: bool, run: str | None, limit: int) -> N
     rows, now = go(read()), SystemClock().now()
     if given.output.json:
         for row in rows:
-            given.output.line(dumps(item_json(row)))
+            given.output.line(dumps(item_row_json(row)))
         return
     if not rows:
         given.output.say("Nothing waits for a person.")
@@ -97,31 +95,6 @@ def _what(row: ItemRow, most: int = 60) -> str:
     return f"step {row.view['step']}" if row.view.get("step") else "the run"
 
 
-def item_json(row: ItemRow) -> dict[str, Any]:
-    """`args` and the rest of what it is about are views."""
-    return {
-        "item": row.id,
-        "run": row.run,
-        "kind": row.kind,
-        "status": row.status,
-        "for": row.queue,
-        "workflow": row.view.get("workflow"),
-        "step": row.view.get("step"),
-        "tool": row.view.get("tool"),
-        "args": row.view.get("args"),
-        "reason": row.view.get("reason"),
-        "rule": row.view.get("rule"),
-        "evidence": row.view.get("evidence", []),
-        "choices": row.view.get("choices", []),
-        "error": row.view.get("error"),
-        "opened": iso(row.opened),
-        "expires": iso(row.expires),
-        "decided": iso(row.decided),
-        "by": row.decided_by,
-        "decision": row.decision,
-    }
-
-
 @command("show", group=inbox)
 @click.argument("item")
 @reveal_options
@@ -146,7 +119,7 @@ def show(given: Given, item: str, reveal: bool, by: str, reason: str) -> None:
     output = given.output
     exact = None if revealed is None or revealed.item is None else revealed.item.to_json()
     if output.json:
-        output.document(item_json(row) if exact is None else item_json(row) | {"revealed": exact})
+        output.document(item_row_json(row) if exact is None else item_row_json(row) | {"revealed": exact})
         return
     now = SystemClock().now()
     output.answer(
@@ -230,7 +203,7 @@ def decide(
 
     row, run = go(say())
     if given.output.json:
-        given.output.document(item_json(row))
+        given.output.document(item_row_json(row))
     else:
         given.output.answer(f"{row.id}: {choice} by {by}")
     _tell_what_follows(given, settings, run, target)

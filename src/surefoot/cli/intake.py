@@ -9,8 +9,9 @@ import click
 from ..errors import UsageError
 from ..orchestrator.clock import SystemClock
 from ..orchestrator.intake import Intake, IntakeView, said, views
+from ..orchestrator.views import change_json, intake_json
 from ..state.intake import IntakeChange
-from .formats import clock_time, count, iso, until
+from .formats import clock_time, count, until
 from .opening import go, open_store
 from .options import Given, command, target_argument
 from .output import Cell, Column, Style, clean, one_line
@@ -82,8 +83,8 @@ def show(given: Given, target: str | None, workflow: str | None, changes: int) -
     output = given.output
     if output.json:
         shown = {
-            "intakes": [as_json(view) for view in found],
-            "changes": [_change_json(one) for one in history],
+            "intakes": [intake_json(view) for view in found],
+            "changes": [change_json(one) for one in history],
         }
         output.document(shown)
         return
@@ -137,7 +138,7 @@ def _say(given: Given, name: str | None, word: str, what: dict[str, Any]) -> Non
 
     change, view = go(put())
     if given.output.json:
-        given.output.document({**as_json(view), "changed": change is not None})
+        given.output.document({**intake_json(view), "changed": change is not None})
         return
     already = "" if change is not None else " (as it was before)"
     told = f"{clean(view.workflow)}: {view.state}{already}: {_MEANS[view.state]}"
@@ -171,28 +172,3 @@ def _lines(view: IntakeView, now: int) -> list[str]:
     if view.waiting:
         lines.append(f"{count(view.waiting, 'run')} to begin")
     return lines
-
-
-def as_json(view: IntakeView) -> dict[str, Any]:
-    row = view.row
-    return {
-        "workflow": view.workflow,
-        "state": view.state,
-        "mode": row.mode,
-        "by": row.mode_by,
-        "reason": row.mode_reason,
-        "since": iso(row.mode_at) if row.mode_at else None,
-        "trial_run": row.trial_run,
-        "opens_at": iso(view.opens_at),
-        "to_begin": view.waiting,
-    }
-
-
-def _change_json(change: IntakeChange) -> dict[str, Any]:
-    return {
-        "at": iso(change.at),
-        "workflow": change.workflow,
-        "what": change.what,
-        "by": change.by,
-        "reason": change.reason,
-    }

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..core.clock import iso
 from ..core.jsons import loads
 from ..core.workflow import Definition
 from ..errors import SurefootError
 from ..orchestrator.results import Result, Waiting
 from ..settings import Settings
 from .failures import DONE, FAILED, WAITING, lines_of_error, scrub, view
-from .formats import call_text, clock_time, duration, iso, money, ours, store_words, work_words
+from .formats import call_text, clock_time, duration, money, ours, store_words, work_words
 from .output import Output, one_line
 
 

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 import click
 
-from ..core.jsons import loads
 from ..errors import UsageError
 from ..orchestrator import revealing
 from ..orchestrator.clock import SystemClock
@@ -54,28 +53,6 @@ async def reveal_one(opened: Opened, settings: Settings, item: str, *, by: str, 
     return await revealing.reveal_item(
         opened.store, opened.keyring, SystemClock(), item, by=by, reason=reason, people=settings.people
     )
-
-
-def exact_values(revealed: Revealed) -> dict[str, Any]:
-    """Input, key, outputs by step, and calls with their arguments and results."""
-    state = revealed.state
-    submitted = state.submitted
-    return {
-        "input": None if submitted is None else loads(submitted.input),
-        "key": None if submitted is None else submitted.key,
-        "outputs": {
-            name: loads(step.output) for name, step in state.steps.items() if step.status == "finished"
-        },
-        "calls": [
-            {
-                "call": call.id,
-                "tool": call.tool,
-                "args": loads(call.args),
-                "result": loads(call.result),
-            }
-            for call in state.calls.values()
-        ],
-    }
 
 
 def as_lines(values: dict[str, Any]) -> list[str]:

@@ -8,18 +8,20 @@ from typing import Any
 
 import click
 
+from ..core.clock import iso
 from ..core.jsons import dumps, loads
 from ..orchestrator import saying
 from ..orchestrator.clock import SystemClock
 from ..orchestrator.revealing import Revealed
-from ..orchestrator.trace import Trace, error_json, run_json, trace_of
+from ..orchestrator.trace import Trace, run_json, trace_of
+from ..orchestrator.views import event_json, exact_values, run_row_json
 from ..state.store import RunFilter, RunRow, StoredEvent
 from .failures import scrub
-from .formats import STATUS_STYLES, Duration, ago, clock_time, iso, money, ours, store_words, work_words
+from .formats import STATUS_STYLES, Duration, ago, clock_time, money, ours, store_words, work_words
 from .opening import Opened, go, open_runtime, open_store
 from .options import Given, command, deployment_options
 from .output import Cell, Column, clean, one_line
-from .reveal import as_lines, exact_values, must_fit, reveal_options, reveal_run
+from .reveal import as_lines, must_fit, reveal_options, reveal_run
 from .target import load_target
 from .waterfall import tell_trace
 
@@ -59,16 +61,16 @@ def list_runs(
     now = SystemClock().now()
     wanted = RunFilter(status, workflow, None if since is None else now - since, before, limit)
 
-    async def read() -> list[tuple[RunRow, str | None]]:
+    async def read() -> list[RunRow]:
         async with open_store(given.settings) as opened:
             if before is not None:
                 await opened.run(before)
-            return [(row, row.key) for row in await opened.store.runs(wanted)]
+            return await opened.store.runs(wanted)
 
     rows = go(read())
     if given.output.json:
-        for row, key in rows:
-            given.output.line(dumps(row_json(row, key)))
+        for row in rows:
+            given.output.line(dumps(run_row_json(row)))
         return
     columns = [Column("run"), Column("workflow"), Column("status"), Column("made"), Column("usd", right=True)]
     columns += [Column("key"), Column("note", wide=True)]
@@ -79,17 +81,17 @@ def list_runs(
             Cell(row.status, STATUS_STYLES.get(row.status, "")),
             Cell(ago(row.created, now), "dim"),
             Cell(money(row.summary.get("usage", {}).get("usd", 0))),
-            Cell(one_line(key or "", 30)),
+            Cell(one_line(row.key or "", 30)),
             Cell(_note(row)),
         ]
-        for row, key in rows
+        for row in rows
     ]
     if shown:
         given.output.table(columns, shown)
     else:
         given.output.say("No runs.")
     if len(rows) == limit:
-        more = ["runs", "list", "--before", rows[-1][0].id, *store_words(given.settings)]
+        more = ["runs", "list", "--before", rows[-1].id, *store_words(given.settings)]
         given.output.say(f"There may be more: {ours(*more)}", "dim")
 
 
@@ -101,26 +103,6 @@ def _note(row: RunRow) -> str:
     if row.status == "waiting":
         return f"sleeps until {clock_time(row.due)}"
     return "degraded" if row.summary.get("degraded") else ""
-
-
-def row_json(row: RunRow, key: str | None) -> dict[str, Any]:
-    return {
-        "run": row.id,
-        "workflow": row.workflow,
-        "version": row.version,
-        "key": key,
-        "status": row.status,
-        "degraded": bool(row.summary.get("degraded")),
-        "created": iso(row.created),
-        "updated": iso(row.updated),
-        "due": iso(row.due),
-        "events": row.seq,
-        "pruned": row.pruned,
-        "forgotten": iso(row.forgotten),
-        "error": error_json(row.summary.get("error")),
-        "usage": row.summary.get("usage"),
-        "waiting_for": row.summary.get("waiting_for", []),
-    }
 
 
 # ── one run ──────────────────────────────────────────────────────────────────────────────────────
@@ -221,19 +203,6 @@ def export(given: Given, run: str | None) -> None:
                     given.output.line(event_json(event, with_hash=True))
 
     go(read())
-
-
-def event_json(event: StoredEvent, *, with_hash: bool = False) -> str:
-    """The view is spliced in as it was stored: with its hash, its very bytes count."""
-    head = {
-        "run": event.run,
-        "seq": event.seq,
-        "at": iso(event.at),
-        "kind": event.kind,
-        "version": event.version,
-    }
-    tail = f',"sealed":{dumps(event.sealed is not None)},"hash":"{event.hash.hex()}"' if with_hash else ""
-    return f'{dumps(head)[:-1]},"view":{event.view}{tail}}}'
 
 
 async def _events(opened: Opened, run: str, after: int) -> AsyncIterator[StoredEvent]:

@@ -8,13 +8,14 @@ from typing import Any
 
 import click
 
+from ..core.clock import iso
 from ..core.fold import RunState
 from ..orchestrator.clock import SystemClock
 from ..orchestrator.runtime import Runtime
 from ..settings import Settings
 from ..state.store import RunFilter
 from .failures import DONE, FAILED, WAITING
-from .formats import STATUS_STYLES, count, iso, money, ours, store_words, until
+from .formats import STATUS_STYLES, count, money, ours, store_words, until
 from .opening import go, open_runtime, warn_of_unknown
 from .options import Given, command, deployment_options, target_argument
 from .output import Output

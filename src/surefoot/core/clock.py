@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Protocol
 
 MICROS = 1_000_000
@@ -41,3 +42,10 @@ END_OF_TIME = 2**62
 def after(now: int, seconds: float) -> int:
     """That many seconds later, and at the end of time at the latest."""
     return min(now + micros(seconds), END_OF_TIME)
+
+
+def iso(at: int | None) -> str | None:
+    """UTC, to the microsecond."""
+    if at is None:
+        return None
+    return datetime.fromtimestamp(at / MICROS, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

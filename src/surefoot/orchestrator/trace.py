@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from ..catalogue import shown
 from ..core import events as e
+from ..core.clock import iso
 from ..core.events import Entry, decode
 from ..core.fold import RunState
 from ..core.jsons import loads
@@ -270,7 +271,7 @@ def item_json(item: ItemState) -> dict[str, Any]:
         "for": request.by if isinstance(request, e.ApprovalRequested) else request.queue,
         "by": item.by,
         "said": item.reason,
-        "expires": item.expires,
+        "expires": iso(item.expires),
     }
 
 
