@@ -68,7 +68,7 @@ def _settings() -> str:
     rows = ["| setting | variable | in pyproject.toml | default | |", "|---|---|---|---|---|"]
     for one in SETTINGS:
         variables = " or ".join(f"`{name}`" for name in one.variables) or "-"
-        default = "-" if one.default in (None, {}) else f"`{one.default}`"
+        default = "-" if one.default in (None, {}, ()) else f"`{one.default}`"
         rows.append(f"| {one.name} | {variables} | `{one.name}` | {default} | {one.what} |")
     others = ", ".join(f"`{name}`" for name in sorted(OTHER_VARIABLES))
     lead = "The command line comes first, then the environment, then `[tool.surefoot]`, then the default."

@@ -19,6 +19,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Run": {
         "run": "Run a workflow for one input, or go on with that run.",
         "work": "Drive every run that is due, then exit.",
+        "serve": "Serve a workflow: its API, its console, and a worker that drives the runs.",
         "eval": "Run the scenarios and compare them with what was accepted.",
         "crashtest": "Kill a workflow at every durable commit, and see each effect happen once.",
         "scenario": "Make scenarios for `surefoot eval`.",

@@ -239,6 +239,16 @@ class Runtime:
     def deployment(self) -> Deployment:
         return self._deployment
 
+    @property
+    def drives(self) -> bool:
+        """Whether it was opened with a worker."""
+        return self._worker is not None
+
+    @property
+    def held(self) -> list[str]:
+        """Runs that this process drives at this moment."""
+        return [] if self._worker is None else self._worker.runs
+
     def driving(self, run: str) -> RunState | None:
         """The state of a run that this process drives at this moment."""
         return None if self._worker is None else self._worker.state_of(run)
@@ -259,6 +269,12 @@ class Runtime:
             self._driving.add_done_callback(self._driving_ended)
         if self._driving is not None and self._driving.done() and not self._driving.cancelled():
             self._driving.result()
+
+    async def keep_driving(self) -> None:
+        """Takes up whatever is due until this runtime is drained or closed. Raises what broke the worker."""
+        self.begin_driving()
+        if self._driving is not None:
+            await asyncio.shield(self._driving)
 
     async def until_idle(self) -> None:
         """Drives all that is due, also what a dead process left, then returns."""

@@ -66,6 +66,11 @@ class Worker:
     def busy(self) -> int:
         return len(self._drives)
 
+    @property
+    def runs(self) -> list[str]:
+        """Those that are driven at this moment."""
+        return list(self._drives)
+
     def holds(self, run: str) -> bool:
         """Whether this process drives the run at this moment."""
         return run in self._drives
