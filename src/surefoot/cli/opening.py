@@ -52,10 +52,11 @@ class Opened:
 
 
 @asynccontextmanager
-async def open_store(settings: Settings) -> AsyncIterator[Opened]:
-    """The store without any workflow. Looking at a store does not make one: raises StoreUnavailable."""
+async def open_store(settings: Settings, *, make: bool = False) -> AsyncIterator[Opened]:
+    """The store without any workflow. Looking at a store does not make one (without `make`): raises
+    StoreUnavailable."""
     place = place_of(settings.store)
-    if isinstance(place, Path) and not place.exists():
+    if isinstance(place, Path) and not place.exists() and not make:
         raise StoreUnavailable(
             f"there is no store {settings.store}",
             why=f"{place} does not exist",

@@ -90,6 +90,21 @@ class Stopping:
         return max(until - time.monotonic(), 0.0)
 
 
+async def drive(runtime: Runtime, stopping: Stopping) -> None:
+    """Drives whatever is due until `stopping` is asked. Raises what broke the worker."""
+    driving = asyncio.create_task(runtime.keep_driving(), name="driving")
+    asked = asyncio.create_task(stopping.asked(), name="asked to stop")
+    try:
+        await asyncio.wait([driving, asked], return_when=asyncio.FIRST_COMPLETED)
+        stopping.ask()
+        await drain(runtime, stopping)
+        await driving
+    finally:
+        for task in (driving, asked):
+            task.cancel()
+        await asyncio.gather(driving, asked, return_exceptions=True)
+
+
 async def drain(runtime: Runtime, stopping: Stopping) -> None:
     """Brings what this process drives to an end, or gives it back; does not return where neither succeeds in
     time."""
