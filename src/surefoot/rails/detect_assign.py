@@ -68,8 +68,6 @@ def value_after(text: str, start: int, end: int) -> Value | None:
         begin += 1
     name = text[begin : found.end("rest")]
     how = found["how"] or found["verb"] or "flag"
-    if how == "flag" and not name.startswith("-") and found["quote"] is None:
-        return None
     if how == "," and "\n" in found["gap"]:
         return None  # the next thing in a list
     at = found.end()
@@ -92,6 +90,8 @@ def value_after(text: str, start: int, end: int) -> Value | None:
         return None
     value = bare[0].rstrip(".:!?") if how == "is" else bare[0]
     stop = at + len(value)
+    if how == "flag" and not name.startswith("-") and not is_random(value):
+        return None  # nothing gives it: two words of a sentence
     return Value(name, at, stop, value, quoted=False, how=how)
 
 
@@ -99,7 +99,8 @@ _BEHIND_PROVIDER = re.compile(
     rf"""
     [A-Za-z0-9_.\-\s]{{0,40}}?
     (?:{_QUOTE}|[\ \t\])]){{0,4}}
-    (?::{{1,4}}= | [?.+]= | =>? | ={{2,3}} | !={{1,2}} | :(?!//) | > | , | \|\|? | \ (?=[A-Za-z0-9_+/]{{16}}))
+    (?::{{1,4}}= | [?.+]= | =>? | ={{2,3}} | !={{1,2}} | :(?!//) | > | , | \|\|?
+      | \ (?=["']?[A-Za-z0-9_+/]{{16}}))
     (?:{_GAP}(?:{_QUOTE}|=|\ |[bBrRfFuUL@$](?=["'])|\()){{0,5}}{_GAP}
     (?P<value>[A-Za-z0-9_+/=.~:!|*%\-]{{5,600}}+)
     """,
@@ -140,7 +141,9 @@ _OTHER_KINDS = (
     r"kms routing message event shape ordering dedup\w* tracking reset forgot invalid bad no is has "
     r"check verify validate count lex\w* pars\w* token_?type tokeni\w*"
 )
-_NO_SECRET_WORDS = re.compile(rf"(?:{_OTHER_KINDS.replace(' ', '|')})[_\-.]?$", re.I)
+_NO_SECRET_WORDS = re.compile(
+    rf"(?:(?<![A-Za-z])|(?-i:(?<=[a-z])(?=[A-Z])))(?:{_OTHER_KINDS.replace(' ', '|')})[_\-.]?$", re.I
+)
 _STAND_INS = (
     "your my the some any an a insert replace enter put add change use set todo fixme dummy fake mock "
     "sample example placeholder redacted hidden masked removed none null nil undefined true false yes "
@@ -156,18 +159,18 @@ _DUMMY = re.compile(
     rf"""
       \[[^\[\]]*\] | <[^<>]*>?.{{0,3}}                                      # [secret], <your-key>
     | \{{\{{[\s\w.$|"'\-:,/()]*\}}?\}}? | \{{[\w.\-:\ ]*\}} | %\w*%?        # templates
-    | \$\(.* | \$\w* | \$\{{.* | .*\$\{{\{{?[\w.:\-/\ ]*\}}.* | .*\{{\{{[\s\w.$]+\}}\}}.*
+    | \$\(.* | \$\w* | \$\d.* | \$\{{.* | .*\$\{{\{{?[\w.:\-/\ ]*\}}.* | .*\{{\{{[\s\w.$]+\}}\}}.*
     | [xX*.•\-_\#?0]{{3,}}.{{0,4}}
     | (?:{_STAND_INS.replace(" ", "|")})(?:[\ _\-.:/<>].*)?
     | .*(?:example|change_?-?me|placeholder|redacted|x{{5,}}|\*{{4,}}|\.\.\.|…|[-_]here\b|goes.here).*
     | .*(?:fake|dummy|sample)[_\-]?(?:secret|key|token|pass|value).*
     | [A-Z][A-Za-z0-9]*\.[A-Za-z0-9_.]+ | [a-z_]+(?:\.[A-Za-z_][A-Za-z0-9_]*)+   # names with dots
     | (?:https?|file|arn|sha\d+|md5|urn):.* | \.{{0,2}}/[\w./\-]* | .*\.(?:{_FILES})
-    | (?:\d{{1,4}}[-/.:T\ ]){{2,}}\d{{0,4}}.* | [@&].* | -+.*
+    | (?:\d{{1,4}}[-/.:T\ ]){{2,}}\d{{0,4}}.* | [@&].* | -+.* | [)\]}};,][;,)\s].* | .*@openssh\.com
     """,
     re.X | re.I | re.S,
 )
-_WORDY = re.compile(r"[^\W\d_]{2,}\d?(?:[_\-./: ,'!?()]{1,3}[A-Za-z]{1,}\d?)*[.!?:]?")
+_WORDY = re.compile(r"_{0,2}[^\W\d_]{2,}\d?(?:[_\-./: ,'!?()]{1,3}[A-Za-z]{1,}\d?)*[.!?:]?")
 _SENTENCE = re.compile(
     r"[A-Za-z'’,;:.!?()\-]+(?: [A-Za-z'’,;:.!?()\-]+){2,}|[A-Z][a-z]+ [a-z]+(?: [a-z]+)*[.!?:]?"
 )
@@ -187,8 +190,8 @@ def is_dummy(text: str) -> bool:
     return _DUMMY.fullmatch(text) is not None or len(set(text)) < 3
 
 
-_CONSTANT = re.compile(r"[A-Z]+(?:_[A-Z0-9]+)+")
-_CAMEL = re.compile(r"[a-z]*(?:[_\-. ]?[A-Z]?[a-z]{2,})+")
+_CONSTANT = re.compile(r"_{0,2}[A-Z]+(?:_[A-Z0-9]+)+")
+_CAMEL = re.compile(r"[a-z]*(?:[_\-. ]?[A-Z]{0,6}[a-z]{2,})+")
 
 
 def is_wordy(text: str) -> bool:
@@ -220,6 +223,8 @@ def is_password(value: Value, text: str) -> bool:
     if _CONSTANT.fullmatch(value.text) and value.text.upper() in (value.name.upper(), value.text):
         return False
     if value.quoted:
+        if " " in value.text and (value.how == ">" or value.text.rstrip().endswith((":", "?"))):
+            return False  # between a name in brackets and the next quote; a prompt
         if value.how in (",", "!=", "!==", "==", "===", ">") and _WORDY.fullmatch(value.text):
             return value.how == "," and _looks_random(value.text)
         return not _SENTENCE.fullmatch(value.text) and "\n" not in value.text
@@ -291,6 +296,19 @@ def _looks_random(said: str) -> bool:
     """Of a word in quotes behind a comma: letters of both cases and a digit, and no words in it."""
     both = said != said.lower() and said != said.upper() and any(sign.isdigit() for sign in said)
     return both and len(said) >= 10 and not is_identifier(said) and _is_mixed(said)
+
+
+def is_random(said: str) -> bool:
+    """A row of letters, digits and signs that nobody wrote: both cases, digits, changing all the time."""
+    both = said != said.lower() and said != said.upper()
+    return (
+        both
+        and len(said) >= 20
+        and any(sign.isdigit() for sign in said)
+        and entropy(said) >= 3.5
+        and _is_mixed(said)
+        and not _slug(said)
+    )
 
 
 _SLUG = re.compile(r"(?:[A-Za-z]+|\d{1,8})(?:[_\-./: ](?:[A-Za-z]{1,}\d{0,3}|\d{1,8}))+")

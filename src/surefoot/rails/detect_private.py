@@ -143,7 +143,7 @@ def card(text: str, start: int, end: int) -> Found:
 
 def _is_card(text: str, start: int, end: int, said: str, mark: str = "") -> bool:
     digits = said.translate(_SEPARATORS) if mark else said
-    known = len(digits) > 13 and checks.card(digits)
+    known = checks.card(digits) and (len(digits) > 13 or (not mark and _is_no_article(text, start, digits)))
     if not known and not checks.card_of_any_issuer(digits):
         return False
     if _glued(text, start, end):
@@ -152,6 +152,14 @@ def _is_card(text: str, start: int, end: int, said: str, mark: str = "") -> bool
     if mark and not announced and _in_a_row(text, start, end, mark):
         return False  # a table of numbers, not one number
     return known or announced
+
+
+_OTHER_NUMBER = re.compile(r"id\b|_id|ean|gtin|upc|barcode|order|item|sku|article|track|time|\bref", re.I)
+
+
+def _is_no_article(text: str, start: int, digits: str) -> bool:
+    """Of the few digits that old cards have. Articles have as many, with a check digit of their own."""
+    return not checks.article(digits) and not _has_word(text, start, _OTHER_NUMBER)
 
 
 def _in_a_row(text: str, start: int, end: int, mark: str) -> bool:
@@ -183,7 +191,9 @@ def _is_escape(text: str, start: int) -> bool:
     return start >= 3 and text[start - 3] == "%"
 
 
-_CARD_WORD = re.compile(r"card|\bcc\b|\bpan\b|visa|maestro|amex|credit|debit", re.I)
+_CARD_WORD = re.compile(
+    r"card|\bcc\b|\bpan\b|visa|maestro|amex|credit|debit|payment|karte|carte\b|tarjeta", re.I
+)
 
 
 def iban(text: str, start: int, end: int) -> Found:
@@ -233,12 +243,12 @@ def ssn(text: str, start: int, end: int) -> Found:
     if found[2] == "." and not _has_word(text, start, _SSN_WORDS):
         return None
     if found[2] == " " and (
-        text[start - 2 : start - 1].isdigit() or re.match(r"[ \-]\d", text[found.end() : found.end() + 2])
+        text[max(0, start - 2) : max(0, start - 1)].isdigit()
+        or re.match(r"[ \-]\d", text[found.end() : found.end() + 2])
     ):
         return None
     digits = found[1] + found[3] + found[4]
-    is_one = checks.ssn(digits) or found[0] == "123-45-6789"  # which people write where theirs should stand
-    return (start, found.end(), "ssn") if is_one else None
+    return (start, found.end(), "ssn") if checks.ssn(digits) else None
 
 
 _SSN_WORDS = re.compile(r"\bssn\b|social.?security|\bsocial\b", re.I)
@@ -260,8 +270,10 @@ def bare_ssn(text: str, start: int, end: int) -> Found:
 
 
 _IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
+_OFTEN_INSIDE = ("10.", "127.", "192.168.", "0.")
+"""Logs are full of these, which lead to nobody: they need no closer look."""
 _VERSION_WORD = re.compile(
-    r"(?:\bv|\bver|version|section|\brfc|chapter|clause|§|release|build|revision|\brev|chrome/|firefox/|safari/|\w/|[=~^><!]=|[=~^><]|@|-)[\s\"':=]{0,4}$",
+    r"(?:\bv|\bver|version|section|\brfc|chapter|clause|§|release|firmware|build|revision|\brev|chrome/|firefox/|safari/|\w/|[=~^><!]=|[=~^><]|@|-)[\s\"':=]{0,4}$",
     re.I,
 )
 _ADDRESS_WORD = re.compile(
@@ -276,6 +288,8 @@ def ipv4(text: str, start: int, end: int) -> Found:
     begin = start
     while begin > 0 and start - begin < 3 and text[begin - 1].isdigit():
         begin -= 1
+    if text.startswith(_OFTEN_INSIDE, begin):
+        return None
     found = _IPV4.match(text, begin)
     if found is None:
         return None
@@ -342,7 +356,9 @@ _NORTH_AMERICAN = re.compile(
 )
 _COUNTRY_ONE = re.compile(r"(?:\+1|001|1)[ .\-]$")
 _TRUNK = re.compile(r"\(0\d{1,4}\)[ \-]{0,2}\d{2,5}(?:[ \-]?\d{2,4}){1,3}")
-_NATIONAL = re.compile(r"[^0-9\n(+]{0,24}?(\+?\(?\d(?:[ .\-/()]{0,3}\d){6,14})(?![\d])")
+_NATIONAL = re.compile(
+    r"[^0-9\n(+]{0,24}?(?:\([a-z ]{1,16}\)[^0-9\n(+]{0,8}?)?(\+?\(?\d(?:[ .\-/()]{0,3}\d){6,14})(?![\d])"
+)
 
 
 _COUNTRIES = re.compile(
@@ -375,7 +391,7 @@ def international(text: str, start: int, end: int) -> Found:
     return start, extension.end() if extension else stop, "phone"
 
 
-_ABROAD = re.compile(r"00[1-9](?:[ ]?\d){7,14}(?![\d])")
+_ABROAD = re.compile(r"00[1-9](?:[ ]?(?:\(0\))?\d){7,14}(?![\d])")
 
 
 def dialled_abroad(text: str, start: int, end: int) -> Found:
@@ -386,7 +402,7 @@ def dialled_abroad(text: str, start: int, end: int) -> Found:
     found = _ABROAD.match(text, start)
     if found is None or text[found.end() : found.end() + 1].isalpha():
         return None
-    digits = found[0].replace(" ", "")[2:]
+    digits = found[0].replace(" ", "").replace("(0)", "")[2:]
     if not 9 <= len(digits) <= 15 or len(set(digits)) < 4 or _COUNTRIES.match("+" + digits) is None:
         return None
     return start, found.end(), "phone"
@@ -436,7 +452,11 @@ def announced_phone(text: str, start: int, end: int) -> Found:
     if not 7 <= len(digits) <= 15 or len(set(digits)) < 3 or re.match(r"(?:19|20)\d\d[-/.]\d\d?[-/.]", said):
         return None
     middle = text[end : found.start(1)]
-    if re.search(r"id|order|error|count|ms\b|price|code|model|case|#|\$|€|£|at$|version|[{\[]", middle, re.I):
+    if re.search(
+        r"id|order|item|article|error|count|ms\b|price|code|model|case|#|\$|€|£|at$|version|[{\[]",
+        middle,
+        re.I,
+    ):
         return None
     stop = found.end(1)
     if text[stop : stop + 1].isalpha() or (len(digits) == len(said) and len(digits) not in (9, 10, 11, 12)):

@@ -164,20 +164,35 @@ class Rule:
             return tuple((plainly(word), self._before(word)) for word in self.words)
         if self.run:
             return ()
+        heads = self.heads
+        if "" in heads:
+            raise ValueError(f"{self.id}: needs words= or near=, for its shape begins with no fixed letters")
+        return tuple((plainly(head), 0) for head in heads)
+
+    @cached_property
+    def heads(self) -> tuple[str, ...]:
+        """The fixed letters that the shape begins with, in all their variants; none where a name or another
+        word leads to it."""
+        if self.near or self.words or self.run:
+            return ()
         heads = [""]
         for piece in self.pieces:
             if not piece.texts or len(heads) * len(piece.texts) > _MOST_HEADS:
                 break
             heads = [head + text for head in heads for text in piece.texts]
-        if "" in heads:
-            raise ValueError(f"{self.id}: needs words= or near=, for its shape begins with no fixed letters")
-        return tuple((plainly(head), 0) for head in dict.fromkeys(heads))
+        return tuple(dict.fromkeys(heads))
 
     @property
     def before_run(self) -> int:
         """How many signs of the shape stand before its row of letters, as the `s.` of `s.{w24}`."""
         first = self.pieces[0]
         return len(first.texts[0]) if len(first.texts) == 1 and not first.texts[0][-1].isalnum() else 0
+
+    @property
+    def run_begins(self) -> frozenset[str]:
+        """The letters that its row of letters begins with."""
+        piece = self.pieces[1 if self.before_run else 0]
+        return frozenset(text[0] for text in piece.texts) or frozenset(LETTERS[piece.letters])
 
     def _before(self, word: str) -> int:
         if any(plainly(text).startswith(word) for text in self.pieces[0].texts):

@@ -140,7 +140,12 @@ def flat(text: str, *, mail: bool = False) -> str:
         text = _TOKEN.sub(_read, text)
     if "\\" in text:  # written-out line breaks, or one that was itself written as an escape
         text = text.replace("\\n", " ").replace("\\r", " ").replace("\\t", " ").replace("\\", "")
+    if text.isascii():  # ten times as quick, and what nearly every text is
+        return text.encode().translate(None, _ASCII_SPACE).decode()
     return "".join(text.split())
+
+
+_ASCII_SPACE = bytes(code for code in range(128) if chr(code).isspace())
 
 
 _SLASHES = re.compile(r"\\+[nrt]?")

@@ -34,9 +34,12 @@ class Secrets:
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self.known = Known(
-            Value(value, f"[secret:{name}]", secret_forms(value), parts=parts_of(value))
-            for name, value in values.items()
-            if len(value) >= SHORTEST_SECRET
+            (
+                Value(value, f"[secret:{name}]", secret_forms(value), parts=parts_of(value))
+                for name, value in values.items()
+                if len(value) >= SHORTEST_SECRET
+            ),
+            lasting=True,
         )
 
         self._any = any(len(value) >= SHORTEST_SECRET for value in values.values())
