@@ -15,6 +15,7 @@ import click
 from ..core.workflow import Definition
 from ..errors import UsageError
 from ..orchestrator.clock import SystemClock
+from ..orchestrator.recorder import Hears
 from ..service.access import Access, Principal
 from ..service.feed import Feed
 from ..service.service import Limits, Service
@@ -63,7 +64,7 @@ def serve(given: Given, target: str | None, no_worker: bool) -> None:
 
 async def _serve(output: Output, settings: Settings, workflow: Definition, *, drive: bool) -> None:
     from ..service import app as api
-    from ..service import server
+    from ..service import metrics, server
 
     if drive is False and settings.store.startswith("memory:"):
         raise UsageError(
@@ -73,7 +74,8 @@ async def _serve(output: Output, settings: Settings, workflow: Definition, *, dr
         )
     bound = server.bind(settings.host, settings.port)
     with bound, Stopping(settings.drain) as stopping:
-        async with open_service(settings, workflow, drive=drive) as service:
+        numbers = metrics.Metrics(workflow)
+        async with open_service(settings, workflow, drive=drive, hears=numbers.heard) as service:
             local = await service.access.local()
             if local is not None and not server.is_loopback(settings.host):
                 raise UsageError(
@@ -82,16 +84,19 @@ async def _serve(output: Output, settings: Settings, workflow: Definition, *, dr
                     remedy=f"Make one first: {tokens_words(settings)}",
                 )
             application = api.build(service)
+            metrics.mount(application, service, numbers)
             url = server.url_of(bound)
             told = Told(output, settings, workflow.name, url, local, drive=drive)
-            await server.serve(application, service, bound, stopping, told.tell)
+            await server.serve(application, service, numbers, bound, stopping, told.tell)
     output.say("Stopped: nothing is under way any more.", "dim")
 
 
 @asynccontextmanager
-async def open_service(settings: Settings, workflow: Definition, *, drive: bool) -> AsyncIterator[Service]:
+async def open_service(
+    settings: Settings, workflow: Definition, *, drive: bool, hears: Hears | None = None
+) -> AsyncIterator[Service]:
     logging.getLogger("surefoot").setLevel(logging.INFO)
-    async with open_runtime(workflow, settings, drive=drive) as runtime:
+    async with open_runtime(workflow, settings, drive=drive, hears=hears) as runtime:
         clock = SystemClock()
         person = settings.person or user_of_machine()
         access = Access(runtime.store, runtime.deployment.keyring, clock, person=person)

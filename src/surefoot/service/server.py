@@ -14,7 +14,9 @@ import contextlib
 import logging
 import os
 import socket
+import time
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Any
 
@@ -23,6 +25,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ..errors import BadRequest, SurefootError, TooLarge, UsageError
+from .metrics import Metrics
 from .problems import MEDIA, problem
 from .service import Service
 from .stopping import Stopping, drain
@@ -89,10 +92,15 @@ def url_of(bound: socket.socket) -> str:
 
 
 async def serve(
-    app: ASGIApp, service: Service, bound: socket.socket, stopping: Stopping, told: Callable[[], None]
+    app: ASGIApp,
+    service: Service,
+    metrics: Metrics,
+    bound: socket.socket,
+    stopping: Stopping,
+    told: Callable[[], None],
 ) -> None:
     """Until `stopping` is asked. `told` is called once the service answers. Raises what broke the worker."""
-    door = Door(app, service)
+    door = Door(app, service, metrics)
     server = _Server(door)
     serving = asyncio.create_task(server.serve([bound]), name="http")
     driving = asyncio.create_task(service.runtime.keep_driving(), name="driving")
@@ -122,27 +130,32 @@ async def serve(
 
 
 class Door:
-    """Before the application: tells when somebody was here, and while the service drains, closes each
-    connection with its answer, so that its client opens the next one elsewhere."""
+    """Before the application: counts what is answered, and while the service drains, closes each connection
+    with its answer, so that its client opens the next one elsewhere."""
 
-    def __init__(self, app: ASGIApp, service: Service) -> None:
+    def __init__(self, app: ASGIApp, service: Service, metrics: Metrics) -> None:
         self._app = app
         self._service = service
-        self._clock = service.clock
+        self._metrics = metrics
         self._requests = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._requests += 1
-        if scope["type"] != "http":
-            return await self._app(scope, receive, send)
-        service = self._service
+        service, status, began = self._service, 500, time.perf_counter()
 
-        async def last(message: MutableMapping[str, Any]) -> None:
-            if service.draining and message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+        async def passing(message: MutableMapping[str, Any]) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                if service.draining:
+                    message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
             await send(message)
 
-        await self._app(scope, receive, last)
+        try:
+            await self._app(scope, receive, passing)
+        finally:
+            route = getattr(scope.get("route"), "path", "")
+            self._metrics.answered(scope["method"], route, status, time.perf_counter() - began)
 
     async def quiet(self, most: float) -> None:
         """Until nobody has come for a moment, or so many seconds have passed."""
@@ -217,17 +230,12 @@ class _Protocol(HttpToolsProtocol):
             raise ValueError("its head is too large")
 
     def send_400_response(self, msg: str) -> None:
-        error: SurefootError = BadRequest(
-            "the request cannot be read", why="it is no HTTP that this understands"
-        )
-        status = 400
+        error: SurefootError = BadRequest("the request cannot be read", why="it is no HTTP of this kind")
         if self._heads > HEADERS:
-            error = TooLarge(
-                "the request's head is too large", why=f"its headers have more than {HEADERS} bytes"
-            )
-            status = 431
-        answer = problem(error, status=status)
-        head = [f"HTTP/1.1 {status} {'Bad Request' if status == 400 else 'Request Header Fields Too Large'}"]
-        head += [f"content-type: {MEDIA}", f"content-length: {len(answer.body)}", "connection: close", "", ""]
+            error = TooLarge("the request's head is too large", why=f"{HEADERS} bytes are the limit")
+        answer = problem(error)
+        phrase = HTTPStatus(answer.status_code).phrase
+        head = [f"HTTP/1.1 {answer.status_code} {phrase}", f"content-type: {MEDIA}"]
+        head += [f"content-length: {len(answer.body)}", "connection: close", "", ""]
         self.transport.write("\r\n".join(head).encode() + bytes(answer.body))
         self.transport.close()

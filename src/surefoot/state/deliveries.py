@@ -78,6 +78,10 @@ class DeliveryStore(Protocol):
         """Newest first."""
         ...
 
+    async def delivery_counts(self) -> dict[DeliveryStatus, int]:
+        """How many there are of each status; those that ended long ago are not kept."""
+        ...
+
     async def next_delivery(self, endpoint: str) -> int | None:
         """When the next one to this endpoint falls due (may be past)."""
         ...

@@ -247,6 +247,11 @@ class Reader:
         sql = _DELIVERIES["deliveries"].replace("{where}", where)
         return [DeliveryRow(*row) for row in self._all(sql, status, status, before, before, limit)]
 
+    def delivery_counts(self) -> dict[DeliveryStatus, int]:
+        found: dict[DeliveryStatus, int] = dict.fromkeys(get_args(DeliveryStatus), 0)
+        found.update(self._all(_DELIVERIES["counts"]))
+        return found
+
     def any_delivery_due(self, endpoint: str, now: int) -> bool:
         return bool(self._one(_DELIVERIES["any_due"], endpoint, now)[0])
 

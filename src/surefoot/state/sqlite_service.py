@@ -93,6 +93,10 @@ class SqliteService:
         with self._explained:
             return self._reader.deliveries(status, before, limit)
 
+    async def delivery_counts(self) -> dict[DeliveryStatus, int]:
+        with self._explained:
+            return self._reader.delivery_counts()
+
     async def next_delivery(self, endpoint: str) -> int | None:
         with self._explained:
             return self._reader.next_delivery(endpoint)

@@ -134,6 +134,7 @@ async def a_delivery_is_taken_by_one_and_falls_due_again_when_that_one_dies(rig:
     (taken,) = await two.take_deliveries("a", 5, rig.time + 30 * SECOND)
     assert await two.settle_delivery(taken, "sent", "204")
     (ended,) = await one.deliveries(status="sent")
+    assert await one.delivery_counts() == {"waiting": 0, "sent": 1, "failed": 0, "dropped": 0}
     assert (ended.attempts, ended.answer) == (3, "204")
     assert await one.next_delivery("a") is None
 

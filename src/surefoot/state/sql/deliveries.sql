@@ -33,6 +33,9 @@ RETURNING id
 SELECT d.id, d.endpoint, d.type, runs.id, d.item, d.at, d.status, d.attempts, d.due, d.answer
 FROM deliveries AS d JOIN runs ON runs.row = d.run {where}
 
+-- name: counts
+SELECT status, count(*) FROM deliveries GROUP BY status
+
 -- Only by whoever has it: another attempt may have begun meanwhile.
 -- name: settle
 UPDATE deliveries SET status = ?, due = ?, answer = ? WHERE id = ? AND attempts = ? AND status = 'waiting'
