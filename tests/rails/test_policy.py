@@ -1,5 +1,6 @@
 """May this call be made? The strictest rule wins, a guard that fails denies, and grants only ever narrow."""
 
+import asyncio
 import warnings
 from collections.abc import Callable
 from datetime import timedelta
@@ -82,6 +83,15 @@ def test_a_guard_that_fails_denies_and_does_not_tell_what_it_saw(kind: Callable[
     assert isinstance(verdict, Refuse)
     assert "failed with KeyError" in verdict.reason
     assert "17" not in verdict.reason
+
+
+@pytest.mark.parametrize("failure", [SystemExit, GeneratorExit, asyncio.CancelledError, RecursionError])
+def test_a_guard_denies_in_whatever_manner_it_fails(failure: type[BaseException]) -> None:
+    def gives_up(number: str, amount: Decimal) -> bool:
+        raise failure
+
+    verdict = check(refund, ARGUMENTS, [approve(refund, when=gives_up)])
+    assert verdict == Refuse(f"the rule 'ask refund' failed with {failure.__name__}", "ask refund")
 
 
 async def later(number: str, amount: Decimal) -> bool:

@@ -84,7 +84,9 @@ def check(
         when: Callable[..., object] | None = rule.when
         try:
             holds = when is None or when(**arguments)
-        except Exception as error:  # noqa: BLE001  a guard that fails, denies
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001  a guard that fails, denies, in whatever manner
             return Refuse(f"the rule {rule.name!r} failed with {type(error).__name__}", rule.name)
         if not isinstance(holds, bool):
             # None is a forgotten return, and a coroutine is always true: neither is an answer.
