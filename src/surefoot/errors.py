@@ -463,6 +463,23 @@ class RequestError(SurefootError):
 
     code = "request"
 
+    status: int | None = None
+    """Of the answer, where another one is more exact than its code's."""
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        why: str = "",
+        remedy: str = "",
+        status: int | None = None,
+        retry_after: float | None = None,
+        **data: Any,
+    ) -> None:
+        super().__init__(what, why=why, remedy=remedy, **data)
+        self.status = status
+        self.retry_after = retry_after
+
 
 class BadRequest(RequestError):
     """It is not of the form that the API's document describes."""

@@ -102,11 +102,11 @@ def review(workflow: Definition, around: Surroundings) -> Report:
         workflow=workflow.name,
         version=workflow.version,
         grants=list(granted),
-        tools=[_tool_json(one, granted, workflow.rules) for one in workflow.tools.values()],
+        tools=[tool_json(one, granted, workflow.rules) for one in workflow.tools.values()],
         rules=[_rule_json(rule, around.people) for rule in workflow.rules],
         budget=_budget_json(workflow.budget),
         models=[_model_json(one) for one in around.models],
-        steps=[_step_json(wired) for wired in workflow.plan.steps.values()],
+        steps=[step_json(wired) for wired in workflow.plan.steps.values()],
         prompts=[
             {"prompt": name, "missing": around.prompts_missing.get(name, "")}
             for name in sorted(workflow.prompts)
@@ -332,7 +332,7 @@ def _names_in(function: Callable[..., Any]) -> set[str]:
 # ── what there is ────────────────────────────────────────────────────────────────────────────────
 
 
-def _tool_json(tool: Tool[..., Any], granted: Sequence[str], rules: Sequence[Rule]) -> dict[str, Any]:
+def tool_json(tool: Tool[..., Any], granted: Sequence[str], rules: Sequence[Rule]) -> dict[str, Any]:
     return {
         "tool": tool.name,
         "version": tool.version,
@@ -386,7 +386,7 @@ def _model_json(one: OpenedModel) -> dict[str, Any]:
     }
 
 
-def _step_json(wired: Wired) -> dict[str, Any]:
+def step_json(wired: Wired) -> dict[str, Any]:
     step = wired.step
     return {
         "step": wired.name,

@@ -1,4 +1,4 @@
-"""A run's row, or a clear word that there is none: the one place that says so."""
+"""A run's row, or a clear word that there is none; and what a row tells of how the run stands."""
 
 from __future__ import annotations
 
@@ -16,3 +16,11 @@ async def row_of(store: Store, run: str, where: str = "the store") -> RunRow:
             remedy="See `surefoot runs list`.",
         )
     return row
+
+
+def waits_for_person(row: RunRow, now: int) -> bool:
+    """And is not about to go on by itself: a question that has expired waits for nobody, and nobody has just
+    taken the run up."""
+    due = row.due is not None and row.due <= now
+    waits = row.status == "waiting" and bool(row.summary.get("waiting_for"))
+    return waits and not due and row.owner is None

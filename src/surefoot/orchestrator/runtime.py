@@ -53,7 +53,7 @@ from .redacting import know
 from .resources import OpenResources
 from .results import Result, result_of
 from .revealing import Revealed
-from .rows import row_of
+from .rows import row_of, waits_for_person
 from .starting import secret_values, valid_input
 from .worker import Worker
 
@@ -382,7 +382,7 @@ class Runtime:
             try:
                 if self._worker is None or not self._worker.holds(run):
                     row = await self._row(run)
-                    if not row.mail and (row.status in ENDED or _waits_for_person(row, self._clock.now())):
+                    if not row.mail and (row.status in ENDED or waits_for_person(row, self._clock.now())):
                         found = await self.look(run)
                         if found.status in ENDED or found.waiting_for:
                             return found  # else somebody has decided between the two looks
@@ -510,11 +510,3 @@ class Runtime:
         sealer = Sealer(new, deployment.keyring.new_run_key(), deployment.secrets)
         raw, events = fork_of(deployment, state, run, sealer, start_from=start_from, key=key)
         return await self._submit(new, sealer, events, raw, key, now)
-
-
-def _waits_for_person(row: RunRow, now: int) -> bool:
-    """And is not about to go on by itself: a question that has expired waits for nobody, and nobody has just
-    taken the run up."""
-    due = row.due is not None and row.due <= now
-    waits = row.status == "waiting" and bool(row.summary.get("waiting_for"))
-    return waits and not due and row.owner is None

@@ -136,6 +136,12 @@ class Access:
         return self._keyring.digest(b"session|" + cookie.encode("utf-8", "surrogatepass"))
 
 
+def name_of(secret: str) -> str:
+    """The id of the token that a token's text, or what the console's cookie holds, says it is."""
+    kind, _, rest = secret.partition("_")
+    return (rest.partition("_") if kind == PREFIX else secret.partition("."))[0][:12]
+
+
 _NOBODY = TokenRow("", "", (), "", "", 0)
 
 

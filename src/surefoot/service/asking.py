@@ -9,19 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
 from ..errors import CrossSite, NotAuthenticated
-from .access import Principal
+from .access import Principal, name_of
 from .service import Service
+
+T = TypeVar("T")
 
 COOKIE = "surefoot"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
+PRINCIPAL = "surefoot.principal"
+"""Where a request's scope keeps who asks, for the access log."""
 _PROXIED = ("forwarded", "x-forwarded-for", "x-real-ip")
 
 
@@ -31,24 +35,49 @@ def service_of(request: HTTPConnection) -> Service:
 
 
 async def principal_of(request: HTTPConnection) -> Principal:
-    """Raises NotAuthenticated, CrossSite."""
+    """Raises NotAuthenticated, CrossSite, TooManyLogins."""
+    found = await _principal_of(request)
+    request.scope[PRINCIPAL] = found
+    if found.ambient and request.scope.get("method", "GET") not in SAFE:
+        must_be_ours(request)
+    return found
+
+
+async def _principal_of(request: HTTPConnection) -> Principal:
     service = service_of(request)
     header = request.headers.get("authorization")
     if header is not None:
         kind, _, token = header.partition(" ")
         if kind.lower() != "bearer":
             raise NotAuthenticated("the request brings no token", why=f"{kind} is no way to log in here")
-        return await service.access.of_token(token.strip())
+        return await _tried(request, token.strip(), service.access.of_token)
     cookie = request.cookies.get(COOKIE)
     if cookie:
-        found = await service.access.of_session(cookie)
-    else:
-        local = await service.access.local() if _is_here(request) else None
-        if local is None:
-            raise NotAuthenticated("the request brings no token", why="and this needs one")
-        found = local
-    if request.scope.get("method", "GET") not in SAFE:
-        must_be_ours(request)
+        return await _tried(request, cookie, service.access.of_session)
+    local = await service.access.local() if _is_here(request) else None
+    if local is None:
+        raise NotAuthenticated("the request brings no token", why="and this needs one")
+    return local
+
+
+async def log_in(request: HTTPConnection, token: str) -> tuple[str, Principal]:
+    """What the console's cookie holds from now on, and who that is.
+
+    Raises NotAuthenticated, TooManyLogins.
+    """
+    return await _tried(request, token, service_of(request).access.log_in)
+
+
+async def _tried(request: HTTPConnection, secret: str, attempt: Callable[[str], Awaitable[T]]) -> T:
+    throttle, address = service_of(request).throttle, "" if request.client is None else request.client.host
+    name = name_of(secret)
+    throttle.must_be_open(address, name)
+    try:
+        found = await attempt(secret)
+    except NotAuthenticated:
+        throttle.failed(address, name)
+        raise
+    throttle.let_in(address, name)
     return found
 
 
@@ -58,8 +87,15 @@ def must_be_ours(request: HTTPConnection) -> None:
     origin = request.headers.get("origin")
     if site is not None and site not in ("same-origin", "none"):
         raise CrossSite("the request comes from another site", why=f"the browser calls it {site}")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host", ""):
+    if origin is not None and _place_of(origin) != request.headers.get("host", "").lower():
         raise CrossSite("the request comes from another site", why="its Origin is not this host")
+
+
+def _place_of(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _is_here(request: HTTPConnection) -> bool:
@@ -77,21 +113,30 @@ def _is_here(request: HTTPConnection) -> bool:
 
 def host_of(request: HTTPConnection) -> str:
     """The name in the Host header, without its port."""
-    host = request.headers.get("host", "")
-    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
-    return name.lower()
+    return host_name(request.headers.get("host", ""))
 
 
-def needs(scope: str) -> Any:
-    """A dependency: the principal, who has this scope. Raises NotAuthenticated, CrossSite, ScopeMissing."""
+def host_name(host: str) -> str:
+    name, _, port = host.rpartition(":")
+    return (name if port.isdigit() else host).lower()
 
-    async def principal(request: Request) -> Principal:
+
+class Needs:
+    """A dependency: the principal, who has this scope (None: whoever may ask at all). Raises
+    NotAuthenticated, CrossSite, TooManyLogins, ScopeMissing."""
+
+    def __init__(self, scope: str | None) -> None:
+        self.scope = scope
+
+    async def __call__(self, request: Request) -> Principal:
         found = await principal_of(request)
-        found.must(scope)
+        if self.scope is not None:
+            found.must(self.scope)
         return found
 
-    return Depends(principal)
+
+def needs(scope: str | None) -> Any:
+    return Depends(Needs(scope))
 
 
-Ask = Callable[[Request], Awaitable[Principal]]
 ServiceOf = Annotated[Service, Depends(service_of)]

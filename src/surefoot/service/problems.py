@@ -13,13 +13,18 @@ from starlette.responses import Response
 
 from ..catalogue import shown
 from ..core.jsons import dumps
-from ..errors import SurefootError
+from ..errors import RequestError, SurefootError
 from ..orchestrator.redacting import redactor
 
 MEDIA = "application/problem+json"
+BUSY = (429, 503)
+AGAIN = 5
+"""Seconds that whoever meets a busy service is asked to wait, where the error does not say."""
 
 
 def status_of(error: SurefootError) -> int:
+    if isinstance(error, RequestError) and error.status is not None:
+        return error.status
     found = error.entry()
     return 500 if found is None else found.status
 
@@ -48,6 +53,13 @@ def problem(
     if request_id:
         body["request_id"] = request_id
     more = dict(headers or {})
-    if error.retry_after is not None:
-        more["Retry-After"] = str(max(1, round(error.retry_after)))
-    return Response(dumps(body), status, more, MEDIA)
+    if error.retry_after is not None or status in BUSY:
+        more["Retry-After"] = str(max(1, round(error.retry_after or AGAIN)))
+    if status == 401:
+        more["WWW-Authenticate"] = "Bearer"
+    return Response(encoded(body), status, more, MEDIA)
+
+
+def encoded(body: Any) -> bytes:
+    """A message may quote what is no text: an answer must not fail over that."""
+    return dumps(body).encode("utf-8", "backslashreplace")

@@ -15,6 +15,9 @@ from ..orchestrator.runtime import Runtime
 from ..state.store import Store
 from .access import Access
 from .feed import Feed
+from .probe import Probe
+from .room import Room
+from .throttle import Throttle
 
 
 @dataclass(frozen=True)
@@ -24,9 +27,12 @@ class Limits:
     queue: int = 10_000
     """Runs that may wait to be taken up; one more is refused."""
     body: int = 1_000_000
+    headers: int = 32_000
     wait: float = 60.0
     """The longest that a request may ask to wait for a run's end."""
     drain: float = 30.0
+    heartbeat: float = 15.0
+    """The longest that a stream is silent."""
     hosts: tuple[str, ...] = ()
 
 
@@ -42,6 +48,11 @@ class Service:
     people: Mapping[str, Sequence[str]] | None = None
     draining: bool = False
     """It is being stopped: no new runs."""
+
+    def __post_init__(self) -> None:
+        self.throttle = Throttle(self.clock)
+        self.probe = Probe(self.store, self.clock)
+        self.room = Room(self.store, self.workflow.name, self.clock, self.limits.queue)
 
     @property
     def workflow(self) -> Definition:

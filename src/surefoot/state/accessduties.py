@@ -6,9 +6,21 @@ import json
 
 from .access import SessionRow, TokenRow
 from .queries import load
+from .schema import must_be_ours
 from .transaction import Duty, Transaction
 
 _SQL = load("access")
+
+
+def probe(where: str) -> Duty:
+    """Writes, and leaves nothing: a row that is changed to what it is would not be written at all."""
+
+    def write(transaction: Transaction) -> None:
+        must_be_ours(transaction.connection, where)
+        transaction.connection.execute(_SQL["add_session"], ("probe", "", 0, 0))
+        transaction.connection.execute(_SQL["end_session"], ("probe",))
+
+    return Duty(write, counts=False)
 
 
 def add_token(token: TokenRow) -> Duty:

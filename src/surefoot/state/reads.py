@@ -167,13 +167,18 @@ class Reader:
         row = self._one(_SQL["items"].replace("{where}", "WHERE items.id = ?"), item)
         return None if row is None else _item_row(row)
 
-    def items(self, status: ItemStatus | None, run: str | None, limit: int) -> list[ItemRow]:
+    def items(
+        self, status: ItemStatus | None, run: str | None, after: str | None, limit: int
+    ) -> list[ItemRow]:
         """Longest waiting first."""
         conditions = ["items.status = ?"] if status is not None else []
         values: list[Any] = [status] if status is not None else []
         if run is not None:
             conditions.append("items.run = (SELECT row FROM runs WHERE id = ?)")
             values.append(run)
+        if after is not None:
+            conditions.append("(items.opened, items.rowid) > (SELECT opened, rowid FROM items WHERE id = ?)")
+            values.append(after)
         where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
         sql = _SQL["items"].replace("{where}", f"{where} ORDER BY items.opened, items.rowid LIMIT ?")
         return [_item_row(row) for row in self._all(sql, *values, limit)]

@@ -136,6 +136,16 @@ def _wal(connection: sqlite3.Connection) -> None:
         return
 
 
+def must_be_ours(connection: sqlite3.Connection, where: str) -> None:
+    """The schema is the one that this Surefoot knows. Raises StoreVersion."""
+    if (found := _version(connection)) != newest():
+        raise StoreVersion(
+            f"the store {where} has another schema by now",
+            why=f"it is at version {found}, and this Surefoot, which has it open, knows {newest()}",
+            remedy="Start this process again with the newer Surefoot.",
+        )
+
+
 def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 

@@ -252,10 +252,15 @@ class SqliteStore(SqliteService):
             return self._reader.item(item)
 
     async def items(
-        self, *, status: ItemStatus | None = "open", run: str | None = None, limit: int = 200
+        self,
+        *,
+        status: ItemStatus | None = "open",
+        run: str | None = None,
+        after: str | None = None,
+        limit: int = 200,
     ) -> list[ItemRow]:
         with self._explained:
-            return self._reader.items(status, run, limit)
+            return self._reader.items(status, run, after, limit)
 
     async def workers(self) -> list[WorkerRow]:
         with self._explained:

@@ -18,6 +18,7 @@ MINUTE = 60 * 1_000_000
 class SqliteService:
     """Mixed into `SqliteStore`, whose writer and reader it uses."""
 
+    url: str
     _options: StoreOptions
     _explained: Explained
 
@@ -28,6 +29,11 @@ class SqliteService:
     @property
     def _reader(self) -> Reader:
         raise NotImplementedError
+
+    async def probe(self) -> None:
+        with self._explained:
+            self._reader.ring()
+        await self._writer.put(accessduties.probe(self.url))
 
     # ── access ──
 

@@ -375,6 +375,11 @@ class Store(AccessStore, DeliveryStore, Protocol):
 
     async def close(self) -> None: ...
 
+    async def probe(self) -> None:
+        """Raises StoreUnavailable where it cannot be read or written, StoreVersion where another Surefoot has
+        changed its schema since it was opened."""
+        ...
+
     # ── growing a journal ──
     async def submit(self, new: NewRun) -> Submitted: ...
 
@@ -460,8 +465,15 @@ class Store(AccessStore, DeliveryStore, Protocol):
     async def item(self, item: str) -> ItemRow | None: ...
 
     async def items(
-        self, *, status: ItemStatus | None = "open", run: str | None = None, limit: int = 200
-    ) -> list[ItemRow]: ...
+        self,
+        *,
+        status: ItemStatus | None = "open",
+        run: str | None = None,
+        after: str | None = None,
+        limit: int = 200,
+    ) -> list[ItemRow]:
+        """Longest waiting first; those after the item `after`, whatever has become of it."""
+        ...
 
     async def workers(self) -> list[WorkerRow]: ...
 

@@ -215,3 +215,20 @@ async def what_is_given_back_can_be_spent_again(rig: Rig) -> None:
     both = (charge(-10, 0), charge(11, 0))
     await refused(store.append(rig.append(lease, "ask.reserved", charges=both)), "budget_exceeded")
     assert (await store.day("desk", DAY)).nanousd == 100, "nothing of a refused append counts"
+
+
+async def the_inbox_is_read_page_by_page(rig: Rig) -> None:
+    store = await rig.store()
+    lease = await rig.held(store)
+    items = tuple(rig.item(f"item-{number}") for number in range(5))
+    await store.append(rig.append(lease, "approval.requested", opens=items))
+    first = [item.id for item in await store.items(limit=2)]
+    assert first == ["item-0", "item-1"], "also of those that were opened at the same time"
+    await store.decide("item-1", "approve", "kim", "{}")
+    await store.decide("item-2", "approve", "kim", "{}")
+    assert [item.id for item in await store.items(after="item-1", limit=2)] == ["item-3", "item-4"]
+    assert [item.id for item in await store.items(status=None, after="item-1", limit=2)] == [
+        "item-2",
+        "item-3",
+    ]
+    assert await store.items(after="item-4") == []
