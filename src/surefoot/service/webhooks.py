@@ -34,8 +34,9 @@ def secrets_of(environment: Mapping[str, str]) -> list[str]:
     """Newest first, as they were written. Raises UsageError for what is no secret."""
     found = environment.get(VARIABLE, "").split()
     for number, secret in enumerate(found, 1):
+        text = secret.removeprefix(PREFIX).rstrip("=")  # some write it without its padding
         try:
-            size = len(base64.b64decode(secret.removeprefix(PREFIX) + "==", validate=True))
+            size = len(base64.b64decode(text + "=" * (-len(text) % 4), validate=True))
         except (ValueError, binascii.Error):
             size = 0
         if not secret.startswith(PREFIX) or not SHORTEST <= size <= LONGEST:
