@@ -41,6 +41,9 @@ LINGER = 2.0
 FINISH = 5.0
 """Seconds that requests in flight get when all else is done: a client that sends slowly holds nothing up."""
 
+LAST = 0.1
+"""Seconds between the end of listening and the end of connections on which nothing is under way."""
+
 KEEP_ALIVE = 65
 """Seconds: most proxies give up an idle connection after a minute, and it is better that they do it first."""
 
@@ -119,7 +122,7 @@ async def serve(
         log.info("stopping: new runs are refused, what is under way is let finish")
         await drain(service.runtime, stopping)
         await door.quiet(min(LINGER, stopping.left))
-        await server.finish(serving, min(FINISH, stopping.left))
+        await server.finish(serving, bound, min(FINISH, stopping.left))
         if driving.done() and not driving.cancelled():
             driving.result()
         serving.result()
@@ -194,8 +197,18 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self.up.set()
 
-    async def finish(self, serving: asyncio.Task[None], within: float) -> None:
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        # Who was let in at the last moment has a request under way: it is read before connections close.
+        await asyncio.sleep(LAST)
+        await super().shutdown(sockets)
+
+    async def finish(self, serving: asyncio.Task[None], bound: socket.socket, within: float) -> None:
         """Takes no more connections; requests in flight have so many seconds."""
+        # What still waits to be let in when a socket closes is reset. So nobody queues any more: who comes now
+        # tries again by itself in a second, and is refused then.
+        bound.listen(0)
         self.should_exit = True
         done, _ = await asyncio.wait([serving], timeout=within)
         if done:

@@ -1,0 +1,143 @@
+"""The service as a process: it starts, says where, serves, and stops in good order. Under load, too."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .processes import Load, Place, ask, free_port, place
+
+TARGET = "counter:counter"
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Place]:
+    with place(tmp_path, "counter.py") as made:
+        yield made
+
+
+def test_serve_tells_where_and_as_whom_and_drives_what_it_takes_in(here: Place) -> None:
+    served = here.start("serve", TARGET, "--port", "0", SUREFOOT_PERSON="kim")
+    assert served.said["person"] == "kim"
+    assert served.said["url"] == f"http://127.0.0.1:{served.port}"
+    started = ask(served.port, "POST", "/v1/runs", {"input": {"number": 1}})
+    assert started.status == 202
+    here.until(lambda: here.statuses()["succeeded"] == 1)
+    assert "surefoot_workers_alive 1.0" in ask(served.port, "GET", "/metrics").body
+    began = time.monotonic()
+    assert served.stop() == 0
+    assert time.monotonic() - began < 5
+    assert "nothing is under way" in served.log
+
+
+def test_a_port_that_is_taken_is_told_and_nothing_is_served(here: Place) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        refused = here.start("serve", TARGET, "--port", str(port))
+        assert f"cannot listen at 127.0.0.1:{port}" in refused.said["error"]["what"]
+        assert "--port" in refused.said["error"]["remedy"]
+        assert refused.ends() == 2
+
+
+def test_without_a_token_only_this_machine_is_listened_to(here: Place) -> None:
+    refused = here.start("serve", TARGET, "--host", "0.0.0.0", "--port", "0")
+    assert "tokens create" in refused.said["error"]["remedy"]
+    assert refused.ends() == 2
+
+
+def test_a_service_that_is_killed_under_load_loses_no_run_and_doubles_none(here: Place) -> None:
+    port = free_port()
+    first = here.start("serve", TARGET, "--port", str(port))
+    load = Load(port, 200).start()
+    load.until_accepted(60)
+    first.kill()
+    here.start("serve", TARGET, "--port", str(port))
+    load.join()
+    assert not load.others
+    assert len(load.accepted) == 200
+    assert all(len(ids) == 1 for ids in load.accepted.values()), "a repeated key is the same run"
+    here.until(lambda: here.statuses() == {"succeeded": 200})
+    assert {row.id for row in here.rows()} == {run for ids in load.accepted.values() for run in ids}
+    counted = [line.split() for line in here.lines("counted.txt")]
+    assert len({key for key, _ in counted}) == 200, "one key for each, also where a call was repeated"
+    assert {int(number) for _, number in counted} == set(range(200))
+
+
+def test_a_service_that_is_told_to_stop_under_load_refuses_new_work_and_loses_none(here: Place) -> None:
+    served = here.start("serve", TARGET, "--port", "0", SUREFOOT_DRAIN="8")
+    load = Load(served.port, 100_000, goes_on=lambda: served.alive).start()
+    load.until_accepted(50)
+    began = time.monotonic()
+    assert served.stop() == 0, served.log
+    assert time.monotonic() - began < 8
+    load.join()
+    assert not load.others
+    assert load.statuses.keys() == {202, 503}
+    assert {answer.body["code"] for answer in load.refusals} == {"draining"}
+    assert all(int(answer.headers["retry-after"]) > 0 for answer in load.refusals)
+    # Who comes after the end is refused a connection; nobody who was let in is left without an answer.
+    assert load.broken.keys() <= {"ConnectionRefusedError"}, load.broken
+    accepted = {run for ids in load.accepted.values() for run in ids}
+    assert accepted == {row.id for row in here.rows()}
+    rest = here.start("serve", TARGET, "--port", "0")
+    here.until(lambda: here.statuses().keys() == {"succeeded"})
+    assert rest.stop() == 0
+    assert len({line.split()[0] for line in here.lines("counted.txt")}) == len(accepted)
+
+
+def test_a_step_under_way_is_given_back_to_whoever_comes_next(here: Place) -> None:
+    served = here.start("serve", TARGET, "--port", "0")
+    ask(served.port, "POST", "/v1/runs", {"input": {"number": 7, "seconds": 600}})
+    here.until((here.folder / "waiting-7").exists)
+    assert served.stop() == 0
+    (row,) = here.rows()
+    assert (row.status, row.owner) == ("queued", None)
+    (here.folder / "quick.txt").touch()
+    here.start("worker", TARGET)
+    here.until(lambda: here.statuses() == {"succeeded": 1})
+
+
+@pytest.mark.parametrize("where", ["call", "loop"])
+def test_what_cannot_be_ended_in_time_ends_with_the_process(here: Place, where: str) -> None:
+    """A call between its intent and its outcome is not cut off, and a step that blocks hears nothing."""
+    served = here.start("serve", TARGET, "--port", "0", SUREFOOT_DRAIN="1")
+    ask(served.port, "POST", "/v1/runs", {"input": {"number": 7, "seconds": 600, "where": where}})
+    here.until((here.folder / "waiting-7").exists)
+    served.send(signal.SIGTERM)
+    assert served.ends(5) == 1, served.log
+    assert "ended as if killed" in served.log
+    (here.folder / "quick.txt").touch()
+    here.start("worker", TARGET)
+    here.until(lambda: here.statuses() == {"succeeded": 1})
+    assert len(here.lines("counted.txt")) == 1
+
+
+def test_a_second_signal_ends_it_at_once(here: Place) -> None:
+    served = here.start("serve", TARGET, "--port", "0")
+    ask(served.port, "POST", "/v1/runs", {"input": {"number": 7, "seconds": 600}})
+    here.until((here.folder / "waiting-7").exists)
+    served.send(signal.SIGTERM)
+    here.until(lambda: "stopping" in served.log)
+    served.send(signal.SIGTERM)
+    assert served.ends(3) == 128 + signal.SIGTERM
+
+
+def test_workers_beside_a_service_without_one_share_its_runs_and_one_may_be_killed(here: Place) -> None:
+    served = here.start("serve", TARGET, "--port", "0", "--no-worker")
+    assert served.said["worker"] is False
+    one, two = (here.start("worker", TARGET, "--concurrency", "5") for _ in range(2))
+    load = Load(served.port, 60, input=lambda number: {"number": number, "seconds": 0.1}).start()
+    here.until(lambda: len(here.lines("counted.txt")) > 10)
+    one.kill()
+    load.join()
+    here.until(lambda: here.statuses() == {"succeeded": 60})
+    assert len({line.split()[0] for line in here.lines("counted.txt")}) == 60
+    assert two.stop() == 0
+    assert served.stop() == 0
