@@ -28,6 +28,10 @@ their own."""
 
 PREFIX = "sft"
 SESSION_HOURS = 12
+IDLE_HOURS = 2
+"""A session ends when it was not used for so long, and after `SESSION_HOURS` in any case."""
+
+HOUR = 3_600_000_000
 _ID_LETTERS = string.ascii_lowercase + string.digits
 
 
@@ -113,7 +117,7 @@ class Access:
         """What the cookie holds, and who that is. Raises NotAuthenticated."""
         row = await self._holding(token)
         now = self._clock.now()
-        expires = now + SESSION_HOURS * 3_600_000_000
+        expires = now + SESSION_HOURS * HOUR
         if row.expires is not None:
             expires = min(expires, row.expires)
         cookie = f"{row.id}.{secrets.token_urlsafe(32)}"
@@ -125,8 +129,13 @@ class Access:
         session = await self._store.session(self._session_digest(cookie))
         name, now = cookie.partition(".")[0], self._clock.now()
         row = await self._store.token(name) if session is not None and session.token == name else None
-        if session is None or row is None or now >= session.expires or not row.holds(now):
-            raise NotAuthenticated("the session has ended", why="it has expired, or its token was revoked")
+        if session is None or row is None or not _is_going_on(session, now) or not row.holds(now):
+            raise NotAuthenticated(
+                "the session has ended",
+                why="it has expired, was not used for long, or its token was revoked",
+                remedy="Log in to the console again.",
+            )
+        await self._store.session_used(session)
         return Principal(row.person, frozenset(row.scopes), row.id, ambient=True)
 
     async def log_out(self, cookie: str) -> None:
@@ -134,6 +143,11 @@ class Access:
 
     def _session_digest(self, cookie: str) -> str:
         return self._keyring.digest(b"session|" + cookie.encode("utf-8", "surrogatepass"))
+
+
+def _is_going_on(session: SessionRow, now: int) -> bool:
+    last = session.created if session.used is None else session.used
+    return now < min(session.expires, last + IDLE_HOURS * HOUR)
 
 
 def name_of(secret: str) -> str:

@@ -16,7 +16,7 @@ from .access import Principal
 from .asking import needs
 from .guard import REQUEST_ID, Guard
 from .problems import problem
-from .routes import answer, router
+from .routes import allowed, answer, router
 from .service import Service
 
 log = logging.getLogger("surefoot.service")
@@ -71,10 +71,16 @@ async def _invalid(request: Request, error: Any) -> Response:
 
 async def _http(request: Request, error: Any) -> Response:
     """What FastAPI and Starlette refuse by themselves."""
-    if error.status_code in (404, 405):
+    if error.status_code == 405:
+        allow = {"Allow": allowed(request)}
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=allow)
+        what = f"{request.url.path} does not answer {request.method}"
+        found = NoSuchPage(what, why=f"it answers {allow['Allow']}", status=405)
+        return problem(found, _id(request), headers=allow)
+    if error.status_code == 404:
         what = f"there is nothing at {request.method} {request.url.path}"
-        found = NoSuchPage(what, why="no route answers it", status=error.status_code)
-        return problem(found, _id(request), headers=error.headers)
+        return problem(NoSuchPage(what, why="no route answers it"), _id(request))
     refused = BadRequest("the request cannot be read", why=str(error.detail), status=error.status_code)
     return problem(refused, _id(request))
 

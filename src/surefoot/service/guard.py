@@ -173,11 +173,16 @@ def _log(scope: Scope, method: str, answer: _Answer, ms: float) -> None:
     principal: Principal | None = scope.get(PRINCIPAL)
     line = {
         "method": method,
-        "path": scope.get(ROUTE) or scope["path"],
+        "path": scope.get(ROUTE) or _one_line(scope["path"]),
         "status": answer.status,
         "ms": round(ms, 3),
         "person": None if principal is None else principal.person,
         "token": None if principal is None else principal.token,
         "request_id": answer.request_id,
     }
-    access_log.info("%(method)s %(path)s %(status)s", line, extra={"request": line})
+    access_log.info("%(method)s %(path)s %(status)s %(ms)s ms", line, extra={"request": line})
+
+
+def _one_line(path: str) -> str:
+    """As a log may have it: nobody writes lines of his own into it."""
+    return path[:200] if path.isprintable() else ascii(path[:200])

@@ -14,6 +14,8 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute, Match
+from starlette.types import Scope
 
 from ..errors import BadRequest
 from .guard import ROUTE
@@ -36,6 +38,20 @@ class Route(APIRoute):
 
 def router(prefix: str, tag: str) -> APIRouter:
     return APIRouter(prefix=prefix, tags=[tag], route_class=Route)
+
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+def allowed(request: Request) -> str:
+    """The methods that somebody answers at this address."""
+    routes = request.app.router.routes
+    found = [one for one in METHODS if any(_takes(route, request.scope, one) for route in routes)]
+    return ", ".join([*found, *(["HEAD"] if "GET" in found else []), "OPTIONS"])
+
+
+def _takes(route: BaseRoute, scope: Scope, method: str) -> bool:
+    return route.matches({**scope, "method": method})[0] is Match.FULL
 
 
 def _must_know(query: bytes, known: set[str]) -> None:

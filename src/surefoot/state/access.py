@@ -31,10 +31,13 @@ class TokenRow:
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
+    """`used` is about when last, to the minute."""
+
     digest: str
     token: str
     created: int
     expires: int
+    used: int | None = None
 
 
 class AccessStore(Protocol):
@@ -57,5 +60,9 @@ class AccessStore(Protocol):
     async def add_session(self, session: SessionRow) -> None: ...
 
     async def session(self, digest: str) -> SessionRow | None: ...
+
+    async def session_used(self, session: SessionRow) -> None:
+        """Writes it down at most once a minute."""
+        ...
 
     async def end_session(self, digest: str) -> None: ...

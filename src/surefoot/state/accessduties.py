@@ -58,6 +58,13 @@ def add_session(session: SessionRow) -> Duty:
     return Duty(add)
 
 
+def session_used(digest: str, at: int) -> Duty:
+    def used(transaction: Transaction) -> None:
+        transaction.connection.execute(_SQL["session_used"], (at, digest))
+
+    return Duty(used, counts=False)
+
+
 def end_session(digest: str) -> Duty:
     def end(transaction: Transaction) -> None:
         transaction.connection.execute(_SQL["end_session"], (digest,))

@@ -64,6 +64,11 @@ class SqliteService:
         with self._explained:
             return self._reader.session(digest)
 
+    async def session_used(self, session: SessionRow) -> None:
+        now = self._options.now()
+        if session.used is None or now - session.used >= MINUTE:
+            await self._writer.put(accessduties.session_used(session.digest, now))
+
     async def end_session(self, digest: str) -> None:
         await self._writer.put(accessduties.end_session(digest))
 

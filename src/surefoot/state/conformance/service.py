@@ -48,15 +48,17 @@ async def a_session_ends_with_its_token(rig: Rig) -> None:
 async def the_use_of_a_token_is_written_down_at_most_once_a_minute(rig: Rig) -> None:
     store = await rig.store()
     await store.add_token(_token(rig))
+    await store.add_session(SessionRow("s1", "t1", rig.time, rig.time + 600 * SECOND))
     first = rig.time
     for seconds, used in ((0, first), (59, first), (1, first + 60 * SECOND)):
         rig.later(seconds)
-        token = await store.token("t1")
-        assert token is not None
+        token, session = await store.token("t1"), await store.session("s1")
+        assert token is not None and session is not None
         await store.token_used(token)
-        token = await store.token("t1")
-        assert token is not None
-        assert token.used == used
+        await store.session_used(session)
+        token, session = await store.token("t1"), await store.session("s1")
+        assert token is not None and session is not None
+        assert (token.used, session.used) == (used, used)
 
 
 async def _endpoints(rig: Rig, store: Store, *names: str, types: tuple[str, ...] = TYPES) -> None:

@@ -25,7 +25,10 @@ DELETE FROM sessions WHERE expires <= ?
 INSERT INTO sessions (digest, token, created, expires) VALUES (?, ?, ?, ?)
 
 -- name: session
-SELECT digest, token, created, expires FROM sessions WHERE digest = ?
+SELECT digest, token, created, expires, used FROM sessions WHERE digest = ?
+
+-- name: session_used
+UPDATE sessions SET used = ? WHERE digest = ?
 
 -- name: end_session
 DELETE FROM sessions WHERE digest = ?

@@ -19,7 +19,8 @@ CREATE TABLE sessions (
   digest TEXT PRIMARY KEY,
   token TEXT NOT NULL,
   created INTEGER NOT NULL,
-  expires INTEGER NOT NULL
+  expires INTEGER NOT NULL,
+  used INTEGER                         -- about when last, to the minute
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX sessions_token ON sessions (token);
