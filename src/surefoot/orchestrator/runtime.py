@@ -20,7 +20,7 @@ from ..core import events as e
 from ..core.clock import Clock
 from ..core.events import Entry
 from ..core.fold import RunState
-from ..core.jsons import Raw, canonical, loads
+from ..core.jsons import Raw
 from ..core.model import Model, ModelSettings
 from ..core.rule import Decision
 from ..core.workflow import Definition, Resource, fingerprint_of
@@ -36,7 +36,7 @@ from ..rails.redaction import Secrets
 from ..state.crash import CrashPoint
 from ..state.opening import DEFAULT_STORE, make_store
 from ..state.sealing import Keyring
-from ..state.store import ENDED, Claimed, ItemRow, NewRun, Record, RunRow, Store
+from ..state.store import ENDED, Claimed, ItemRow, NewRun, RunRow, Store
 from ..tools.invoke import Invoker
 from . import forgetting, revealing, saying
 from .clock import SystemClock
@@ -54,7 +54,7 @@ from .resources import OpenResources
 from .results import Result, result_of
 from .revealing import Revealed
 from .rows import row_of, waits_for_person
-from .starting import secret_values, valid_input
+from .starting import new_run, secret_values, valid_input
 from .worker import Worker
 
 LEASE = 15.0
@@ -323,28 +323,8 @@ class Runtime:
     async def _submit(
         self, run: str, sealer: Sealer, events: Sequence[e.Event], raw: Raw, key: str | None, now: int
     ) -> Started:
-        deployment = self._deployment
-        records: list[Record] = []
-        state = RunState(self.workflow.plan)
-        for seq, event in enumerate(events, 1):
-            event, record = sealer.record(event, now)
-            records.append(record)
-            state.apply(e.Entry(seq, now, event))
         take = self._worker is not None and self._worker.has_room
-        new = NewRun(
-            id=run,
-            workflow=self.workflow.name,
-            version=self.workflow.version,
-            fingerprint=deployment.fingerprint,
-            key=key,
-            input_digest=deployment.keyring.digest(canonical(loads(raw)).encode()),
-            data_key=sealer.key.wrapped,
-            records=tuple(records),
-            summary="{}",
-            at=now,
-            lease=take,
-            key_view=None if key is None else loads(records[0].view).get("key"),
-        )
+        new, state = new_run(self._deployment, run, sealer, events, raw, key, now, lease=take)
         if take and self._worker is not None:
             self._worker.expected += 1
         # A run that is born held must be driven, also where whoever asked for it has gone meanwhile.

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from pydantic import ValidationError
 
+from ..core import events as e
+from ..core.fold import RunState
+from ..core.jsons import Raw, canonical, loads
 from ..core.schema import lines_of
 from ..core.workflow import Definition
 from ..errors import InvalidInput
+from ..state.store import NewRun, Record
+from .deployment import Deployment
+from .recorder import Sealer
 
 
 def valid_input(workflow: Definition, input: Any) -> Any:
@@ -36,6 +42,43 @@ def valid_input(workflow: Definition, input: Any) -> Any:
             why=str(error),
             remedy="Give what the input's type asks for.",
         ) from error
+
+
+def new_run(
+    deployment: Deployment,
+    run: str,
+    sealer: Sealer,
+    events: Sequence[e.Event],
+    raw: Raw,
+    key: str | None,
+    now: int,
+    *,
+    lease: bool,
+) -> tuple[NewRun, RunState]:
+    """What the store is given of a run that begins with these events, and how it stands after them. `raw` is
+    its input."""
+    workflow = deployment.workflow
+    records: list[Record] = []
+    state = RunState(workflow.plan)
+    for seq, event in enumerate(events, 1):
+        event, record = sealer.record(event, now)
+        records.append(record)
+        state.apply(e.Entry(seq, now, event))
+    new = NewRun(
+        id=run,
+        workflow=workflow.name,
+        version=workflow.version,
+        fingerprint=deployment.fingerprint,
+        key=key,
+        input_digest=deployment.keyring.digest(canonical(loads(raw)).encode()),
+        data_key=sealer.key.wrapped,
+        records=tuple(records),
+        summary="{}",
+        at=now,
+        lease=lease,
+        key_view=None if key is None else loads(records[0].view).get("key"),
+    )
+    return new, state
 
 
 def secret_values(workflow: Definition) -> dict[str, str]:
