@@ -211,14 +211,23 @@ def test_what_was_refused_is_counted_apart() -> None:
 
 def test_what_people_were_asked() -> None:
     state = RunState()
-    request = e.ApprovalRequested("i", "act", 1, "refund", "1", Raw("{}"), "d", "it is much")
+    request = e.ApprovalRequested("i", "act", 1, "refund", "1", Raw("{}"), "d", "it is much", by="leads")
     state.items = {"i": ItemState("i", "approval", request, 0)}
-    assert Case().against(state, asked={"approvals": 1, "reviews": 0, "of": ["refund"]}) == []
+    right = {"approvals": 1, "reviews": 0, "of": ["refund"], "who": ["leads"]}
+    assert Case().against(state, asked=right) == []
     assert Case().against(state, asked={"approvals": 0, "reviews": 1, "of": ["mail"]}) == [
         "asked.approvals: expected 0, got 1",
         "asked.reviews: expected 1, got 0",
         "asked.of: expected mail, got refund",
     ]
+
+
+def test_who_was_asked() -> None:
+    state = RunState()
+    review = e.ReviewOpened("i", "too long", ["settle"], queue="desk", step="triage")
+    state.items = {"i": ItemState("i", "review", review, 0)}
+    assert Case().against(state, asked={"who": ["desk"]}) == []
+    assert Case().against(state, asked={"who": ["leads"]}) == ["asked.who: expected leads, got desk"]
 
 
 # ── the world ────────────────────────────────────────────────────────────────────────────────────

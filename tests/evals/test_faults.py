@@ -3,12 +3,15 @@ lost that was reported."""
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
-from surefoot import Call, Effect, Retry, Run, Workflow, step, tool
+from surefoot import Budget, Call, Effect, Retry, Run, Workflow, step, tool
+from surefoot.evals.replay import scored
 from surefoot.evals.scenario import Scenario
 from surefoot.evals.trial import Stage, play
 from surefoot.testing import Say, ScriptedModel, UseTools
@@ -43,9 +46,18 @@ async def paid(read: Seen, run: Run) -> int:
     return 6
 
 
-THRICE = Stage(
-    Workflow("thrice", input=Ticket, steps=[read, paid], tools=[look, pay], models=["scripted:x"]), world
-)
+def thrice(budget: Budget) -> Any:
+    return Workflow(
+        "thrice",
+        input=Ticket,
+        steps=[read, paid],
+        tools=[look, pay],
+        budget=budget,
+        models=["scripted:x"],
+    )
+
+
+THRICE = Stage(thrice(Budget()), world)
 SCRIPT: dict[str, Any] = {"read": [UseTools([("look", {})]), *[Say({"what": "a lamp"})] * 5]}
 
 
@@ -100,7 +112,7 @@ async def test_a_look_that_goes_wrong_is_looked_again(does: str) -> None:
 
 
 @pytest.mark.parametrize("at", [1, 2])
-@pytest.mark.parametrize("does", ["unavailable", "rate_limited", "cut_off", "garbage", "truncated"])
+@pytest.mark.parametrize("does", ["unavailable", "rate_limited", "cut_off", "silent", "garbage", "truncated"])
 async def test_a_provider_that_goes_wrong_at_one_request_is_asked_again(does: str, at: int) -> None:
     found = await played({"step": "read", "does": does, "at": at})
     assert (found.status, payments(found)) == ("succeeded", [1, 2, 3])
@@ -113,6 +125,7 @@ async def test_a_provider_that_goes_wrong_at_one_request_is_asked_again(does: st
         ("unavailable", "model_unavailable"),
         ("rate_limited", "model_unavailable"),
         ("cut_off", "model_unavailable"),
+        ("silent", "model_unavailable"),
         ("refused", "model_refused"),
         ("garbage", "output_invalid"),
         ("truncated", "output_truncated"),
@@ -193,3 +206,33 @@ async def test_a_kill_that_the_scenario_asks_for_is_no_error_in_the_log(
 ) -> None:
     await decided("approve", {"kill": "before", "commit": 5}, {"kill": "after", "commit": 8})
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_a_silent_model_costs_the_time_of_its_request_and_no_more() -> None:
+    found = await played({"step": "read", "does": "silent"})
+    assert found.status == "succeeded"
+    asks = [ask for ask in found.state.asks.values() if ask.error is not None]
+    assert ["did not answer within 60 s" in ask.error["what"] for ask in asks] == [True]
+    assert 60 <= found.state.usage.to_json()["seconds"] < 75
+
+
+@pytest.mark.parametrize(("most", "outcome"), [(75, "pass"), (59, "fail")])
+async def test_a_run_that_takes_longer_than_it_may_fails_its_scenario(most: float, outcome: str) -> None:
+    silent, free = {"step": "read", "does": "silent"}, {"may_change": ["payments"]}
+    scenario = Scenario.model_validate(
+        {"id": "one", "input": {}, "faults": [silent], "expect": {"seconds": most, "world": free}}
+    )
+    trial = scored(scenario, await play(THRICE, scenario, [ScriptedModel(SCRIPT)]), None, took=0.0)
+    assert trial.outcome == outcome
+    if outcome == "fail":
+        assert "seconds: expected at most 59, got 6" in str(trial.failures[0])
+
+
+async def test_a_scenario_that_nears_its_budget_warns_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    scarce = replace(THRICE, workflow=thrice(Budget(tool_calls=5)))
+    scenario = Scenario.model_validate({"id": "one", "input": {}, "expect": {"status": "succeeded"}})
+    with caplog.at_level(logging.WARNING, "surefoot"):
+        await play(scarce, scenario, [ScriptedModel(SCRIPT)])
+    assert caplog.messages == []
+    logging.getLogger("surefoot.budget").warning("%s (till): 80 %% of the budget", "r1234")
+    assert caplog.messages == ["r1234 (till): 80 % of the budget"], "of a real run it is said"

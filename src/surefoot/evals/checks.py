@@ -15,6 +15,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from referencing import Registry
 
+from ..core.events import ApprovalRequested
 from ..core.jsons import loads
 from ..core.states import CallState
 from .compare import apart, at_path, contained, cut, difference, differences, shown
@@ -135,11 +136,13 @@ def asked(expect: Expect, played: Played) -> Iterator[Failure]:
         yield Failure("asked.approvals", f"{wanted.approvals}", f"{len(approvals)}")
     if wanted.reviews is not None and len(items) - len(approvals) != wanted.reviews:
         yield Failure("asked.reviews", f"{wanted.reviews}", f"{len(items) - len(approvals)}")
-    about = {getattr(item.request, "tool", None) or item.step for item in items}
-    for name in wanted.of:
-        if name not in about:
-            found = ", ".join(sorted(filter(None, about))) or "nothing"
-            yield Failure("asked.of", name, found)
+    requests = [item.request for item in items]
+    about = {getattr(one, "tool", None) or one.step for one in requests}
+    who = {one.by if isinstance(one, ApprovalRequested) else one.queue for one in requests}
+    for check, names, found in (("asked.of", wanted.of, about), ("asked.who", wanted.who, who)):
+        for name in names:
+            if name not in found:
+                yield Failure(check, name, ", ".join(sorted(filter(None, found))) or "nothing")
 
 
 # ── the world ────────────────────────────────────────────────────────────────────────────────────

@@ -10,8 +10,9 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
+from ..core.clock import micros
 from ..core.error_view import error_of
 from ..core.jsons import Raw, dumps, loads
 from ..core.model import Bound, Model, ModelAnswer, ModelRequest, Price, ProposedCall, Tokens
@@ -31,7 +32,16 @@ class Busy:
     def __init__(self) -> None:
         self.acts = 0
         self.hangs: list[tuple[int, str]] = []
-        """Of calls that will never answer: deadline, in microseconds, and step."""
+        """Of what will never answer: deadline, in microseconds, and step."""
+
+    async def hang(self, deadline: int, step: str) -> NoReturn:
+        """Until the engine gives up."""
+        self.hangs.append((deadline, step))
+        try:
+            while True:
+                await asyncio.Event().wait()
+        finally:
+            self.hangs.remove((deadline, step))
 
 
 Act = Callable[[], Awaitable[Any]]
@@ -95,12 +105,7 @@ class FaultyInvoker(Invoker):
             return await self._really(tool, call, arguments, seconds)
         match fault.does:
             case "timeout":
-                hang = (call.deadline, call.step)
-                self._busy.hangs.append(hang)
-                try:
-                    await asyncio.Event().wait()
-                finally:
-                    self._busy.hangs.remove(hang)
+                await self._busy.hang(call.deadline, call.step)
             case "error":
                 raise ConnectionError("the connection was refused (a fault of this scenario)")
             case "lost":
@@ -139,9 +144,11 @@ class FaultyModel(Stand):
         faults: Sequence[ModelFault],
         busy: Busy,
         counted: Counter[str],
+        now: Callable[[], int],
         price: Price | None = None,
     ) -> None:
         super().__init__(model)
+        self._now = now
         self._price = price
         self._faults = faults
         self._busy = busy
@@ -175,6 +182,8 @@ class FaultyModel(Stand):
                 raise ModelUnavailable(
                     f"{self.name}: the connection broke", why="a fault of this scenario", charged=True
                 )
+            case "silent":
+                await self._busy.hang(self._now() + micros(request.timeout), request.step)
             case "refused":
                 raise ModelRefused(f"{self.name} refused the request", why="a fault of this scenario")
             case "garbage":

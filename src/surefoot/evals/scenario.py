@@ -84,12 +84,20 @@ class ToolFault(Part):
 
 
 class ModelFault(Part):
-    """`unavailable` is a 5xx, `rate_limited` a 429, `cut_off` a broken connection after the request;
-    `garbage` no JSON, `truncated` half an answer, `invalid_arguments` a call that fits no schema."""
+    """`unavailable` is a 5xx, `rate_limited` a 429, `cut_off` a broken connection after the request, `silent`
+    no answer until the request's time is over; `garbage` no JSON, `truncated` half an answer,
+    `invalid_arguments` a call that fits no schema."""
 
     step: str
     does: Literal[
-        "unavailable", "rate_limited", "cut_off", "refused", "garbage", "truncated", "invalid_arguments"
+        "unavailable",
+        "rate_limited",
+        "cut_off",
+        "silent",
+        "refused",
+        "garbage",
+        "truncated",
+        "invalid_arguments",
     ]
     at: Count = 1
     times: Count = 1
@@ -207,6 +215,8 @@ class Asked(Part):
     reviews: Annotated[int, Field(ge=0)] | None = None
     of: list[str] = []
     """Tools or steps that a person was asked about."""
+    who: list[Some] = []
+    """Groups and queues that were asked."""
 
     @model_validator(mode="after")
     def _complete(self) -> Asked:

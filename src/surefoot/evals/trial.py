@@ -108,8 +108,8 @@ async def play(
         except Exception as error:
             raise Broken(f"the world could not be shown: {type(error).__name__}: {error}") from error
     state = RunState(stage.workflow.plan)
-    for entry in entries:
-        state.apply(entry)
+    state.apply_all(entries)
+    state.usage.seconds = state.active_micros(state.at) / MICROS
     return Played(
         status=result.status,
         output=to_jsonable_python(result.output, fallback=str),
@@ -190,12 +190,14 @@ class _Theatre:
         # Nano-dollars per token are thousandths of dollars per million tokens.
         told = scenario.price
         price = None if told is None else Price(told.input * 1000, told.output * 1000)
-        self._models = [FaultyModel(model, provider_faults, self._busy, asked, price) for model in models]
+        start = scenario.now
+        self._clock = ManualClock() if start is None else ManualClock(int(start.timestamp() * MICROS))
+        self._models = [
+            FaultyModel(model, provider_faults, self._busy, asked, self._clock.now, price) for model in models
+        ]
         self._tool_faults = [one for one in scenario.faults if isinstance(one, ToolFault)]
         self._called = called
         self._kills = [one for one in scenario.faults if isinstance(one, Kill)]
-        start = scenario.now
-        self._clock = ManualClock() if start is None else ManualClock(int(start.timestamp() * MICROS))
         self.url = f"memory:{uuid.uuid4().hex}"
         self._ring = SameKeys()
         self._runtime: Runtime | None = None
@@ -454,11 +456,14 @@ class Killed(StoreUnavailable):
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """A worker that a scenario kills says loudly that its store is gone: it is meant to be."""
-    return not (record.exc_info and isinstance(record.exc_info[1], Killed))
+    """A worker that a scenario kills says loudly that its store is gone, and a run that a scenario brings to
+    the end of its budget that it nears it: they are meant to."""
+    killed = record.exc_info and isinstance(record.exc_info[1], Killed)
+    return not killed and RUN not in record.getMessage()
 
 
-logging.getLogger("surefoot.worker").addFilter(_is_news)
+for _name in ("surefoot.worker", "surefoot.budget"):
+    logging.getLogger(_name).addFilter(_is_news)
 
 
 class SameKeys(Keyring):
