@@ -65,6 +65,7 @@ def serve(given: Given, target: str | None, no_worker: bool) -> None:
 async def _serve(output: Output, settings: Settings, workflow: Definition, *, drive: bool) -> None:
     from ..service import app as api
     from ..service import metrics, server
+    from ..service.telling import telling
 
     if drive is False and settings.store.startswith("memory:"):
         raise UsageError(
@@ -87,7 +88,8 @@ async def _serve(output: Output, settings: Settings, workflow: Definition, *, dr
             metrics.mount(application, service, numbers)
             url = server.url_of(bound)
             told = Told(output, settings, workflow.name, url, local, drive=drive)
-            await server.serve(application, service, numbers, bound, stopping, told.tell)
+            async with telling(service, settings):
+                await server.serve(application, service, numbers, bound, stopping, told.tell)
     output.say("Stopped: nothing is under way any more.", "dim")
 
 

@@ -28,6 +28,7 @@ from ..state.intake import IntakeRow
 from ..state.store import OpenItems, Store
 from .access import Principal
 from .asking import needs
+from .routes import router
 from .service import Service
 
 MEDIA = "text/plain; version=0.0.4; charset=utf-8"
@@ -52,10 +53,14 @@ then."""
 def mount(app: FastAPI, service: Service, metrics: Metrics) -> None:
     """Adds /metrics. Prometheus sends the token that it is given: `runs:read` is enough."""
 
-    @app.get("/metrics", tags=["operations"], response_class=PlainTextResponse)
-    async def numbers(principal: Annotated[Principal, needs("runs:read")]) -> Response:
+    api = router("", "operations")
+
+    @api.get("/metrics", response_class=PlainTextResponse)
+    async def get_metrics(principal: Annotated[Principal, needs("runs:read")]) -> Response:
         """Numbers for Prometheus."""
         return Response(await metrics.text(service.store, service.clock), media_type=MEDIA)
+
+    app.router.routes.extend(api.routes)
 
 
 class Metrics:

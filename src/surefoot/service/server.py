@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ..errors import BadRequest, SurefootError, TooLarge, UsageError
+from .guard import ROUTE
 from .metrics import Metrics
 from .problems import MEDIA, problem
 from .service import Service
@@ -48,7 +49,7 @@ KEEP_ALIVE = 65
 """Seconds: most proxies give up an idle connection after a minute, and it is better that they do it first."""
 
 HEADERS = 64_000
-"""Bytes of a request line and its headers."""
+"""Bytes of a request line and its headers; the application allows less, and says so with its own words."""
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -157,8 +158,7 @@ class Door:
         try:
             await self._app(scope, receive, passing)
         finally:
-            route = getattr(scope.get("route"), "path", "")
-            self._metrics.answered(scope["method"], route, status, time.perf_counter() - began)
+            self._metrics.answered(scope["method"], scope.get(ROUTE, ""), status, time.perf_counter() - began)
 
     async def quiet(self, most: float) -> None:
         """Until nobody has come for a moment, or so many seconds have passed."""
@@ -206,8 +206,8 @@ class _Server(uvicorn.Server):
 
     async def finish(self, serving: asyncio.Task[None], bound: socket.socket, within: float) -> None:
         """Takes no more connections; requests in flight have so many seconds."""
-        # What still waits to be let in when a socket closes is reset. So nobody queues any more: who comes now
-        # tries again by itself in a second, and is refused then.
+        # Who still waits to be let in when a socket closes is reset. So nobody queues any more: whoever comes
+        # now tries again by itself in a second, and is refused then.
         bound.listen(0)
         self.should_exit = True
         done, _ = await asyncio.wait([serving], timeout=within)
@@ -243,9 +243,12 @@ class _Protocol(HttpToolsProtocol):
             raise ValueError("its head is too large")
 
     def send_400_response(self, msg: str) -> None:
-        error: SurefootError = BadRequest("the request cannot be read", why="it is no HTTP of this kind")
+        error: SurefootError = BadRequest(
+            "the request cannot be read", why="it is no HTTP of this kind", status=400
+        )
         if self._heads > HEADERS:
-            error = TooLarge("the request's head is too large", why=f"{HEADERS} bytes are the limit")
+            why = f"{HEADERS} bytes are the limit"
+            error = TooLarge("the headers are too large", why=why, remedy="Send fewer headers.", status=431)
         answer = problem(error)
         phrase = HTTPStatus(answer.status_code).phrase
         head = [f"HTTP/1.1 {answer.status_code} {phrase}", f"content-type: {MEDIA}"]
