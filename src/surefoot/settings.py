@@ -274,7 +274,6 @@ def _url(*schemes: str) -> Callable[[Any], str]:
 
 def _webhooks(value: Any) -> dict[str, Webhook]:
     """URLs with commas between; or by name a URL, or `{url = "...", types = [...]}`."""
-    read = _url("https", "http")
     if isinstance(value, str):
         value = {_name_of(url): url for url in _names(value)}
     if not isinstance(value, dict):
@@ -285,13 +284,23 @@ def _webhooks(value: Any) -> dict[str, Webhook]:
             said = {"url": said}
         if not isinstance(said, dict) or not {"url"} <= said.keys() <= {"url", "types"}:
             raise ValueError(f"{name!r} has not exactly url and perhaps types")
-        found[name] = Webhook(read(said["url"]), _names(said.get("types", ())))
+        found[name] = Webhook(_receiver(said["url"]), _names(said.get("types", ())))
     return found
+
+
+def _receiver(value: Any) -> str:
+    text = _text(value)
+    if not text.startswith("mailto:"):
+        return _url("https", "http")(text)
+    if "?" in text or not text.rpartition("@")[2]:
+        raise ValueError("it has more, or less, than one address after mailto:")
+    return text
 
 
 def _name_of(url: str) -> str:
     """The same for the same URL, whatever stands beside it."""
-    return f"{urlsplit(url).hostname}-{sha256(url.encode()).hexdigest()[:8]}"
+    where = urlsplit(url).hostname or url.rpartition("@")[2]
+    return f"{where}-{sha256(url.encode()).hexdigest()[:8]}"
 
 
 def _prices(value: Any) -> dict[str, Price]:
@@ -321,7 +330,8 @@ def _amount(model: str, dollars: Any) -> float:
 def _shown(value: Any) -> Any:
     if isinstance(value, Webhook):
         parts = urlsplit(value.url)  # what follows its host is often all that keeps others from using it
-        return {"url": f"{parts.scheme}://{parts.hostname}/…", "types": list(value.types)}
+        host = f"//{parts.hostname}/…" if parts.hostname else f"…@{value.url.rpartition('@')[2]}"
+        return {"url": f"{parts.scheme}:{host}", "types": list(value.types)}
     if isinstance(value, Price):
         cached = {} if value.input_cached is None else {"cached": value.input_cached / 1000}
         return {"input": value.input / 1000, "output": value.output / 1000, **cached}
@@ -422,7 +432,8 @@ SETTINGS: tuple[Setting, ...] = (
         ("SUREFOOT_WEBHOOK_HOSTS",),
         _some_names,
         None,
-        "hosts with commas between to which webhooks may be sent, and to no others",
+        "hosts with commas between to which webhooks may be sent, and to no others; of those that are not "
+        "public also the address, or its network",
     ),
     Setting(
         "smtp",

@@ -16,7 +16,7 @@ import ssl
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -48,7 +48,7 @@ class MailServer:
     plain: bool
     """Without STARTTLS, where it is not offered."""
     user: str
-    password: str
+    password: str = field(repr=False)
     sender: str
 
 
@@ -70,7 +70,7 @@ def server_of(url: str, sender: str | None) -> MailServer:
             why="SUREFOOT_MAIL_FROM is not set",
             remedy="Set it to the address that mail is to come from.",
         )
-    must_be_address(parseaddr(sender)[1])
+    must_be_address(parseaddr(sender)[1] if sender.isprintable() else sender)
     return MailServer(host, parts.port or (465 if tls else 587), tls, plain, user, password, sender)
 
 
