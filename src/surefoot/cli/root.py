@@ -45,6 +45,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "db": "The store's schema.",
         "intake": "Whether new runs are taken up; pause and resume that.",
         "tokens": "Who may ask the service, and for what.",
+        "webhooks": "Who is told of what happens, and what became of it.",
         "prune": "Delete the journals of runs that ended long ago.",
         "completion": "Print what makes a shell complete `surefoot`.",
     },
