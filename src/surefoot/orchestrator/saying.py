@@ -67,9 +67,18 @@ async def decide(
             f"the journal of {row.run} was deleted", why="it was pruned, so nothing can be decided any more"
         )
     if workflow is not None:
-        _must_fit(row, await _exact(store, keyring, run, decision), workflow)
+        await must_fit(store, keyring, row, decision, workflow=workflow)
     public = dumps({"item": item, "choice": choice, "by": decision.by})
     return await store.decide(item, choice, decision.by, public, _sealed(keyring, run, body))
+
+
+async def must_fit(
+    store: Store, keyring: Keyring, item: ItemRow, decision: Decision, *, workflow: Definition
+) -> None:
+    """What `decide` checks of what a person gives, without deciding. Raises RunNotFound, InvalidArguments (of
+    an edit), InvalidInput (a result that does not fit)."""
+    run = await row_of(store, item.run)
+    _must_fit(item, await _exact(store, keyring, run, decision), workflow)
 
 
 async def cancel(store: Store, keyring: Keyring, run: str, *, by: str = "", reason: str = "") -> None:

@@ -1,0 +1,66 @@
+/* Keeps a page true while it is looked at. The stream says that something has changed, and nothing else; the
+   page is then fetched again by its own address, and its parts are put in place. Without this file, or without
+   scripts, a page is as true as its last load. */
+"use strict";
+(() => {
+  const live = document.getElementById("live");
+  const lost = document.getElementById("lost");
+  if (!live || !window.htmx || !window.EventSource) return;
+
+  const AT_MOST = 400; // milliseconds between two fetches: a busy store must not keep the browser busy
+  const STALE = 30000; // "2 min ago" grows old by itself
+  let due = 0;
+  let last = 0;
+
+  function refresh() {
+    due = 0;
+    last = Date.now();
+    htmx.ajax("GET", location.pathname + location.search, { source: live, swap: "none" });
+  }
+
+  function soon() {
+    if (!due) due = setTimeout(refresh, Math.max(0, last + AT_MOST - Date.now()));
+  }
+
+  /* What somebody is typing, or has unfolded a form to type, is not taken from under their hands. */
+  function isInUse(part) {
+    const focus = document.activeElement;
+    const typing = focus && part.contains(focus) && focus.matches("input, textarea, select");
+    return typing || part.querySelector("details.act[open]") !== null;
+  }
+
+  let focused = null;
+  document.body.addEventListener("htmx:oobBeforeSwap", (event) => {
+    const part = event.detail.target;
+    if (isInUse(part)) {
+      event.detail.shouldSwap = false;
+      return;
+    }
+    for (const open of part.querySelectorAll("details[id][open]")) {
+      const same = event.detail.fragment.querySelector("#" + CSS.escape(open.id));
+      if (same) same.open = true;
+    }
+    const focus = document.activeElement;
+    focused = focus && part.contains(focus) && focus.matches("a[href]") ? focus.getAttribute("href") : null;
+  });
+  document.body.addEventListener("htmx:oobAfterSwap", () => {
+    if (focused === null) return;
+    const same = document.querySelector('a[href="' + CSS.escape(focused) + '"]');
+    if (same) same.focus({ preventScroll: true });
+    focused = null;
+  });
+
+  const stream = new EventSource(live.dataset.stream);
+  let warning = 0;
+  stream.addEventListener("change", soon);
+  stream.addEventListener("open", () => {
+    clearTimeout(warning);
+    warning = 0;
+    lost.hidden = true;
+  });
+  stream.addEventListener("error", () => {
+    if (!warning) warning = setTimeout(() => { lost.hidden = false; }, 3000);
+  });
+  setInterval(() => { if (!document.hidden) soon(); }, STALE);
+  window.addEventListener("pagehide", () => stream.close());
+})();

@@ -1,0 +1,363 @@
+"""Where a run's time went, as geometry: rows of bars that a template draws as SVG.
+
+Each kind of time (waiting in the queue, for people, for a timer; a model's, a tool's, the step's own code) is
+told apart. A day in which a person is waited for would leave nothing to see of the seconds of work: stretches
+in which nothing but waiting happens are drawn shorter than they were, and say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ..core import events as e
+from ..core.clock import MICROS
+from ..core.events import decode
+from ..core.model import NANO
+from ..orchestrator.trace import Span, Trace
+from ..state.store import ENDED, RunRow, StoredEvent
+from .words import call_text, length, line, money
+
+Kind = Literal["queue", "people", "timer", "model", "tool", "code"]
+KINDS: tuple[Kind, ...] = ("queue", "people", "timer", "model", "tool", "code")
+MEANS: dict[Kind, str] = {
+    "queue": "in the queue",
+    "people": "waiting for people",
+    "timer": "timers and pauses",
+    "model": "model",
+    "tool": "tools",
+    "code": "the steps' own code",
+}
+OF_SPAN: dict[str, Kind] = {
+    "step": "code",
+    "ask": "model",
+    "call": "tool",
+    "refused": "tool",
+    "approval": "people",
+    "review": "people",
+    "unknown": "people",
+    "timer": "timer",
+}
+TONES = {
+    **dict.fromkeys(("ok", "returned", "answered", "approved", "fired", "done", "settled"), "good"),
+    **dict.fromkeys(("failed", "unknown", "denied", "given_up"), "bad"),
+    **dict.fromkeys(("refused", "waiting", "open", "expired", "rejected", "held", "edited"), "warn"),
+    **dict.fromkeys(("fallback", "by_hand", "set"), "warn"),
+    **dict.fromkeys(("running", "reserved", "intended"), "info"),
+}
+SHORTENED = 0.2
+"""The most, as a share of the time in which something happened, that one stretch of waiting takes up."""
+APART = 9.0
+"""Per cent of the width that two labels of the axis need."""
+
+Stretch = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """Per cent of the width."""
+
+    kind: Kind
+    x: float
+    width: float
+    title: str
+    is_open: bool = False
+
+
+@dataclass(frozen=True)
+class Line:
+    """`at` is what the page's address calls the item; `depth` 1 lies within a step."""
+
+    at: str
+    kind: str
+    depth: int
+    label: str
+    status: str
+    tone: str
+    took: str
+    note: str
+    cost: str
+    bars: tuple[Bar, ...]
+
+
+@dataclass(frozen=True)
+class Tick:
+    x: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Break:
+    """A stretch that is drawn shorter than it was."""
+
+    x: float
+    width: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Waterfall:
+    lines: tuple[Line, ...]
+    ticks: tuple[Tick, ...]
+    breaks: tuple[Break, ...]
+    sums: tuple[tuple[Kind, str, str], ...]
+    """(kind, what it means, how long in all), of what the run has."""
+    total: str
+
+
+@dataclass
+class Times:
+    """What the spans of a trace do not tell: time in the queue, and pauses before another attempt."""
+
+    queue: list[Stretch] = field(default_factory=list)
+    pauses: dict[str, list[Stretch]] = field(default_factory=dict)
+
+
+def waterfall(
+    row: RunRow, trace: Trace, stored: Sequence[StoredEvent], now: int, *, to_scale: bool = False
+) -> Waterfall:
+    state = trace.state
+    begin = state.created or row.created
+    end = max(state.ended or state.at if row.status in ENDED else now, begin + 1)
+    times = times_of(stored, end)
+    stretches = _by_kind(trace, times, end)
+    scale = Scale(begin, end, _idle(stretches) if not to_scale else [])
+    lines = [_queue_line(times.queue, scale)] if times.queue else []
+    for step in trace.steps:
+        inside = trace.of_step(step.step)
+        lines.append(_step_line(step, inside, times.pauses.get(step.step, []), trace, scale, end))
+        lines += [_line(span, scale, end) for span in inside]
+    lines += [_line(span, scale, end) for span in trace.of_step("")]
+    sums = [(kind, _sum(stretches[kind])) for kind in KINDS]
+    return Waterfall(
+        tuple(lines),
+        tuple(scale.ticks()),
+        tuple(scale.breaks()),
+        tuple((kind, MEANS[kind], length(micros)) for kind, micros in sums if micros),
+        length(end - begin),
+    )
+
+
+# ── times that no span tells ──
+
+
+def times_of(stored: Sequence[StoredEvent], end: int) -> Times:
+    times = Times()
+    queued: int | None = None
+    before = 0
+    waits: set[str] = set()
+    failed: dict[str, int] = {}
+    for one in stored:
+        event = decode(one.kind, one.version, one.view)
+        match event:
+            case e.RunSubmitted() | e.RunRetried():
+                queued = one.at
+            case e.RunClaimed():
+                if queued is None and not waits:
+                    queued = before  # its worker was gone, and nobody had it since
+                if queued is not None:
+                    times.queue.append((queued, one.at))
+                queued = None
+            case e.ApprovalRequested(item=name) | e.ReviewOpened(item=name) | e.TimerSet(timer=name):
+                waits.add(name)
+            case e.ApprovalDecided(item=name) | e.ApprovalExpired(item=name) | e.ReviewResolved(item=name):
+                waits.discard(name)
+            case e.CallSettled(item=str(name)) | e.TimerFired(timer=name):
+                waits.discard(name)
+            case e.StepFailed(step=step, retry_at=int()):
+                failed[step] = one.at
+                waits.add(f"retry {step}")
+            case e.StepStarted(step=step) if step in failed:
+                times.pauses.setdefault(step, []).append((failed.pop(step), one.at))
+                waits.discard(f"retry {step}")
+            case e.RunFinished():
+                queued = None
+                failed.clear()
+            case _:
+                pass
+        before = one.at
+    if queued is not None:
+        times.queue.append((queued, end))
+    for step, at in failed.items():
+        times.pauses.setdefault(step, []).append((at, end))
+    return times
+
+
+def _by_kind(trace: Trace, times: Times, end: int) -> dict[Kind, list[Stretch]]:
+    found: dict[Kind, list[Stretch]] = {kind: [] for kind in KINDS}
+    for span in trace.spans:
+        found[OF_SPAN[span.kind]].append((span.started, min(span.ended or end, end)))
+    found["queue"] += times.queue
+    found["timer"] += [one for pauses in times.pauses.values() for one in pauses]
+    told = [one for kind in KINDS if kind != "code" for one in found[kind]]
+    found["code"] = list(_without(_union(found["code"]), _union(told)))
+    return {kind: _union(some) for kind, some in found.items()}
+
+
+def _idle(stretches: dict[Kind, list[Stretch]]) -> list[Stretch]:
+    """When nothing but waiting happens."""
+    waits = _union([*stretches["queue"], *stretches["people"], *stretches["timer"]])
+    return list(_without(waits, _union([*stretches["model"], *stretches["tool"]])))
+
+
+def _union(stretches: Iterable[Stretch]) -> list[Stretch]:
+    found: list[Stretch] = []
+    for begin, end in sorted(stretches):
+        if found and begin <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], end))
+        else:
+            found.append((begin, end))
+    return found
+
+
+def _without(some: Sequence[Stretch], others: Sequence[Stretch]) -> Iterator[Stretch]:
+    """Both without overlaps, and in order."""
+    for begin, end in some:
+        for start, stop in others:
+            if stop <= begin or start >= end:
+                continue
+            if start > begin:
+                yield begin, start
+            begin = max(begin, stop)
+        if begin < end:
+            yield begin, end
+
+
+def _sum(stretches: Sequence[Stretch]) -> int:
+    return sum(end - begin for begin, end in stretches)
+
+
+# ── the axis ──
+
+
+class Scale:
+    """From times to per cent of the width; `idle` stretches are shortened where they would hide the rest."""
+
+    def __init__(self, begin: int, end: int, idle: Sequence[Stretch]) -> None:
+        self._begin, self._end = begin, end
+        busy = (end - begin) - _sum(idle)
+        most = max(round(busy * SHORTENED), 1)
+        self._short = [(start, stop) for start, stop in idle if stop - start > max(most, MICROS) and busy]
+        self._most = most
+        self._width = (end - begin) - sum(stop - start - most for start, stop in self._short)
+
+    def x(self, at: int) -> float:
+        at = min(max(at, self._begin), self._end)
+        drawn = float(at - self._begin)
+        for start, stop in self._short:
+            if at >= stop:
+                drawn -= stop - start - self._most
+            elif at > start:
+                drawn -= (at - start) * (1 - self._most / (stop - start))
+        return round(drawn * 100 / self._width, 3)
+
+    def breaks(self) -> Iterator[Break]:
+        for start, stop in self._short:
+            x = self.x(start)
+            yield Break(x, round(self.x(stop) - x, 3), length(stop - start))
+
+    def ticks(self) -> Iterator[Tick]:
+        """At both ends and beside what was shortened; else at quarters."""
+        ends = [at for start, stop in self._short for at in (start, stop)]
+        quarters = [self._begin + (self._end - self._begin) * n // 4 for n in (1, 2, 3)]
+        yield Tick(0.0, "0")
+        last = 0.0
+        for at in sorted(ends or quarters):
+            x = self.x(at)
+            if x - last >= APART and 100 - x >= APART:
+                yield Tick(x, f"+{length(at - self._begin)}")
+                last = x
+        yield Tick(100.0, f"+{length(self._end - self._begin)}")
+
+
+# ── lines ──
+
+
+def _queue_line(queue: Sequence[Stretch], scale: Scale) -> Line:
+    bars = [_bar("queue", start, stop, scale, "the run") for start, stop in queue]
+    return Line("", "queue", 0, "in the queue", "", "", length(_sum(queue)), "", "", tuple(bars))
+
+
+def _step_line(
+    step: Span, inside: Sequence[Span], pauses: Sequence[Stretch], trace: Trace, scale: Scale, end: int
+) -> Line:
+    bars = [_bar("code", step.started, step.ended or end, scale, step.name, is_open=step.ended is None)]
+    for start, stop in pauses:
+        bars.append(_bar("timer", start, stop, scale, "a pause before the next attempt"))
+    for span in inside:
+        bars.append(_bar_of(span, scale, end))
+    found = trace.state.steps[step.step]
+    status = "waiting" if found.status != "finished" and (found.blocked or found.review) else step.status
+    note = f"attempt {step.attempt}" if step.attempt > 1 else ""
+    if step.note:
+        note = f"{note}; {step.note}" if note else step.note
+    return Line(
+        step.id,
+        "step",
+        0,
+        step.name,
+        status,
+        TONES.get(status, ""),
+        _took(step),
+        line(note, 140),
+        _cost(inside),
+        tuple(bars),
+    )
+
+
+def _line(span: Span, scale: Scale, end: int) -> Line:
+    note = f"attempt {span.attempt}; {span.note}".strip("; ") if span.attempt > 1 else span.note
+    return Line(
+        span.id,
+        span.kind,
+        1 if span.step else 0,
+        label_of(span),
+        span.status,
+        TONES.get(span.status, ""),
+        _took(span),
+        line(note, 140),
+        _cost([span]),
+        (_bar_of(span, scale, end),),
+    )
+
+
+def label_of(span: Span) -> str:
+    match span.kind:
+        case "step":
+            return line(span.name, 60)
+        case "ask":
+            return f"ask {line(span.name, 60)}"
+        case "call":
+            return call_text(span.name, span.args, 80)
+        case "refused":
+            return f"refused: {call_text(span.name, span.args, 80)}"
+        case "approval":
+            return f"approve {call_text(span.name, span.args, 80)}"
+        case "timer":
+            return "sleep"
+        case "unknown":
+            return "did it happen?"
+        case "review":
+            return f"review by {line(span.name, 40)}"
+
+
+def _took(span: Span) -> str:
+    return "" if span.ended is None else length(span.ended - span.started)
+
+
+def _cost(spans: Sequence[Span]) -> str:
+    total = sum(span.nanousd for span in spans if span.kind == "ask")
+    return money(total / NANO) if total else ""
+
+
+def _bar_of(span: Span, scale: Scale, end: int) -> Bar:
+    kind = OF_SPAN[span.kind]
+    is_open = span.ended is None
+    return _bar(kind, span.started, span.ended or end, scale, label_of(span), is_open=is_open)
+
+
+def _bar(kind: Kind, begin: int, end: int, scale: Scale, title: str, *, is_open: bool = False) -> Bar:
+    x = scale.x(begin)
+    width = round(max(scale.x(end) - x, 0), 3)
+    return Bar(kind, x, width, f"{MEANS[kind]}: {title}, {length(end - begin)}", is_open)
