@@ -80,6 +80,7 @@ def found(intent: Intent, mail: str, number: str) -> str:
         ("return", MUGS, "The mugs are too small for us, we want to return them.", "4 MUG-GREEN"),
         ("return", MUGS, "We want to return all four mugs.", "4 MUG-GREEN"),
         ("refund", MUGS, "All of the mugs came broken, I want my money.", "4 MUG-GREEN"),
+        ("refund", LAMP, "It was broken when I unpacked it. It is not my doing!", "1 LAMP-BLACK"),
         ("refund", LAMP, "My card was charged twice for the lamp.", "paid twice"),
         ("refund", LAMP, "There is a duplicate payment on my statement.", "paid twice"),
     ],
@@ -124,6 +125,14 @@ def test_the_pieces_that_a_mail_names(intent: Intent, number: str, mail: str, pi
         ("refund", LAMP, "Please exchange the lamp, or else I want my money back."),
         ("return", LAMP, "I want to return the lamp and get a new one, please replace it."),
         ("exchange", LAMP, "I want the white lamp, or my money back."),
+        ("refund", LAMP, "I dropped it on the first day. Money back please."),
+        ("refund", LAMP, "Our dog has knocked it over, and now it is in pieces. A refund, please."),
+        ("refund", LAMP, "It broke, all my own fault. Can you refund it?"),
+        ("refund", LAMP, "It is broken. Please refund to my new card, the other one was stolen."),
+        ("refund", LAMP, "It is broken. Send the money to IBAN DE89 3704 0044 0532 0130 00, please."),
+        ("cancel", TO_SEND, "Please cancel my order. The card that I paid with has been blocked."),
+        ("cancel", TO_SEND, "Please cancel the mugs in my order. I still want the lamp."),
+        ("cancel", MUGS, "Please cancel the mug in my order SD-1158."),
         ("cancel", LAMP, "Do not cancel my order, please."),
         ("refund", LAMP, "I didn't ask you to refund anything."),
         ("cancel", TO_SEND, "Please cancel all of my order SD-1195, or change the address."),
@@ -146,9 +155,19 @@ def test_a_whole_order_is_cancelled_where_the_mail_says_so(mail: str) -> None:
     assert found("cancel", mail, TO_SEND) == ""
 
 
+def test_an_order_of_one_kind_of_thing_is_cancelled_also_where_the_mail_names_it() -> None:
+    assert found("cancel", "Please cancel my order, I found the same mugs at home.", MUGS) == ""
+
+
 @pytest.mark.parametrize(
     ("number", "mail", "wanted"),
     [
+        (
+            JUMPER,
+            "I have it in M but I need it in L. Can you exchange it?",
+            "1 JUMPER-NAVY-M for JUMPER-NAVY-L",
+        ),
+        (JUMPER, "Please exchange it for L. Thanks!", "1 JUMPER-NAVY-M for JUMPER-NAVY-L"),
         (JUMPER, "It is too big, can I have it in S?", "1 JUMPER-NAVY-M for JUMPER-NAVY-S"),
         (JUMPER, "I need size l, the m is too small.", "1 JUMPER-NAVY-M for JUMPER-NAVY-L"),
         (JUMPER, "Could I get the large instead of the medium?", "1 JUMPER-NAVY-M for JUMPER-NAVY-L"),
@@ -195,6 +214,7 @@ HOME = Address(street="12 Mill Lane", postcode="2041", city="Hillport")
     ("mail", "address"),
     [
         ("Please send SD-1195 to 7 Quay Street, 2093 Saltmarsh.", "7 Quay Street, 2093 Saltmarsh"),
+        ("From Friday on we live at 7 Quay Street, 2093 Saltmarsh.", "7 Quay Street, 2093 Saltmarsh"),
         ("New address:\n\nHafenweg 12\n4127 Fairhaven\n\nBest", "Hafenweg 12, 4127 Fairhaven"),
         ("New address:\n7 Quay Street\n2093 Saltmarsh", "7 Quay Street, 2093 Saltmarsh"),
         ("It must be 7b Rue de la Paix, 29100 Bad Orb!", "7b Rue de la Paix, 29100 Bad Orb"),

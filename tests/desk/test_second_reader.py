@@ -55,6 +55,17 @@ def test_it_finds_exactly_the_numbers_that_a_ticket_names() -> None:
         ("my order number 1183 and again SD-1183", ("SD-1183",)),
         ("my order number is 1183", ("SD-1183",)),
         ("SD-1183 and SD-1184", ("SD-1183", "SD-1184")),
+        ("SD-1183 and 1184", ("SD-1183", "SD-1184")),
+        ("SD-1183, 1184 please", ("SD-1183", "SD-1184")),
+        ("SD-1183, not also 1184", ("SD-1183", "SD-1184")),
+        ("S.D. 1183", ("SD-1183",)),
+        ("sd--1183", ("SD-1183",)),
+        ("SD-11 83", ("SD-1183",)),
+        ("SD no. 1183", ("SD-1183",)),
+        ("my order (1183)", ("SD-1183",)),
+        ("order-no. 1183", ("SD-1183",)),
+        ("Order ref: 1183", ("SD-1183",)),
+        ("SD-1183, 2041 Hillport", ("SD-1183", "SD-2041")),  # a person looks: better than one order too few
         ("Invoice INV-20931, tracking GP4471092211, call 0161 4960 113", ()),
         ("SD-11834", ()),
         ("SD-118", ()),
@@ -75,6 +86,12 @@ def test_order_numbers_as_people_write_them(text: str, numbers: tuple[str, ...])
         ("Yes.\n\n-----Original Message-----\nFrom: Shop\nCancel it?", "Yes."),
         ("Yes.\n\nFrom: Shop <a@b.example>\nSent: Monday\nTo: Me\n\nCancel it?", "Yes."),
         ("> Cancel it?\nYes.", "Yes."),
+        ("Yes.\n\nBegin forwarded message:\n\nFrom: Shop\nCancel it?", "Yes."),
+        ("Yes.\n\n*From:* Shop <a@b.example>\n*Subject:* Your order\n\nCancel it?", "Yes."),
+        (
+            f"Yes.\n\nOn Monday, November 16, 2026 at 10:12:33 AM, {'Our Shop' * 8} <a@b.example> wrote:\n\nCancel it?",
+            "Yes.",
+        ),
         ("Yes.<br>Now&nbsp;please.", "Yes.\nNow please."),
         ("Yes.\n\nSent from my iPhone", "Yes."),
         ("a < b and 3 <4", "a < b and 3 <4"),
@@ -101,12 +118,55 @@ def test_what_others_wrote_and_what_programs_add_is_not_read(text: str, own: str
         "My neighbour got a refund for the same lamp, what about SD-1163?",
         "Wo ist mein Paket SD-1163?",
         "asdf qwer zxcv SD-1163",
+        "Please do not send SD-1163 before Monday, nobody is at home.",
+        "Don't ship SD-1163 yet.",
+        "Please hold SD-1163 back until we are home again.",
+        "I may want to return SD-1163. How long can I do that?",
+        "I don't know whether to return the lamp of SD-1163. Until when must I decide?",
+        "If we returned SD-1163, would we get all of our money?",
+        "What happens if I cancel SD-1163?",
+        "Can I exchange the jumper of SD-1163 in case it does not fit?",
+        "I have nothing to return from SD-1163, all is fine.",
+        "I'll keep the lamp of SD-1163, please forget about the return.",
+        "Forget the refund for SD-1163, it works now.",
+        "If the parcel isn't here by Friday I want a refund for SD-1163.",
+        "Did I order SD-1163 two times? If so, please cancel it.",
+        "Please cancel my return of SD-1163.",
+        "Please cancel the newsletter that you send me since SD-1163.",
+        "Stop sending me all these reminders about SD-1163.",
+        "Thank you for the quick refund of SD-1163!",
+        "Please confirm that SD-1163 was cancelled.",
+        "As I said on the phone, SD-1163 is to be cancelled.",
+        "A friend of mine returned the same lamp. Can I return SD-1163?",
+        "Which address does SD-1163 go to? I hope it is 14 Mill Lane, 2041 Hillport.",
+        "Please refund SD-116, it is broken.",
+        "Please refund SD-11634, it is broken.",
+        "Please refund SD-I163, it is broken.",
     ],
 )
 def test_no_act_follows_from_a_ticket_that_gives_reason_to_doubt(text: str) -> None:
     read = second_reader.read(ticket(text))
     assert read.intent in (None, "other"), read
     assert bool(read.doubt) == (read.intent is None)
+
+
+@pytest.mark.parametrize(
+    ("text", "intent"),
+    [
+        ("If SD-1163 has not left yet, please cancel it.", "cancel"),
+        ("If it's not too late, please cancel SD-1163.", "cancel"),
+        ("Please cancel SD-1163 and refund me.", "cancel"),
+        ("Please cancel SD-1163. Don't send it.", "cancel"),
+        ("I don't want to keep the jumper of SD-1163, I'd like to return it.", "return"),
+        ("Could you please send SD-1163 to our new address? It is 7 Quay Street, 2093 Saltmarsh.", "address"),
+        (
+            "The lamp of SD-1163 arrived broken. How do I get my money back? Thank you for your help.",
+            "refund",
+        ),
+    ],
+)
+def test_what_people_say_with_a_plain_wish_is_no_doubt(text: str, intent: str) -> None:
+    assert second_reader.read(ticket(text)).intent == intent
 
 
 @given(st.text(min_size=1, max_size=4000), st.text(max_size=200))
@@ -121,11 +181,22 @@ def test_no_text_breaks_it_and_it_reads_the_same_twice(text: str, subject: str) 
     [
         *("not ", "On a wrote: ", "order number no. # ", "ignore the a ", "SD-", "n't be ", "<a ", "On a\n"),
         *("ai or ", "From: a\n", "my refund ", "i asked ", "if not ", "order:#", "-- \n", "after all "),
+        *(
+            "thank you for ",
+            "don't ",
+            "stop my ",
+            "confirm that ",
+            "if it ",
+            "SD-1183, ",
+            "S.D. ",
+            "i'll keep ",
+        ),
     ],
 )
-def test_no_text_makes_its_patterns_slow(piece: str) -> None:
+@pytest.mark.parametrize("length", [20_000, second_reader.LONGEST - 10])
+def test_no_text_makes_its_patterns_slow(piece: str, length: int) -> None:
     second_reader.weights()
-    long = ticket((piece * 20_000)[:20_000])
+    long = ticket(("refund my order " + piece * length)[:length])  # familiar words: it is read to its end
     start = time.process_time()
     second_reader.read(long)
     assert time.process_time() - start < 0.5  # a pattern that backtracks would take minutes

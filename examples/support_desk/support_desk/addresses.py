@@ -27,7 +27,9 @@ _NO_STREET = frozenset("address new to at my our please send deliver ship it is 
 _LAST_SENTENCE = re.compile(r"(?:.*(?:[.!?:]\s|\n\n))?(.*)$", re.DOTALL)
 _ORDER_NUMBER = re.compile(r"\bSD[- ]?\d+|\border (?:number |no\.? )?#?\d+", re.IGNORECASE)
 _OLD = re.compile(
-    r"\b(?:old|from|instead|not|no longer|previous|former|wrong|used to)\b|n['’]t\b", re.IGNORECASE
+    r"\b(?:old|from(?! (?:now|then|next|tomorrow|\w+day)\b)|instead|not|no longer|previous|former|wrong"
+    r"|used to)\b|n['’]t\b",
+    re.IGNORECASE,
 )
 _RIGHT = re.compile(r"\b(?:should be|must be|is now|correct (?:one |address )?is)\b", re.IGNORECASE)
 _MORE_OF_IT = re.compile(r",[ ]*(?!Thank|Please|Best|Kind|Many|Regards|Cheers|I\b|We\b)[A-Z0-9]")

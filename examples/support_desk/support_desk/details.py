@@ -25,6 +25,8 @@ def find(intent: Intent, mail: str, order: Order, products: Sequence[Product]) -
     other = phrases.ANOTHER_WISH.get(intent)
     if other and (more := other.search(mail) or phrases.NOT_WANTED.search(mail)):
         return Details(doubt=f"The mail also says '{more[0]}': what is wanted?")
+    if intent in ("refund", "cancel") and (card := phrases.ANOTHER_CARD.search(mail)):
+        return Details(doubt=f"The mail says '{card[0]}', and money goes back to the card that paid.")
     match intent:
         case "address":
             address = new_address(mail, order.address)
@@ -67,6 +69,8 @@ def _pieces(mail: str, order: Order, products: Sequence[Product], *, money: bool
         return Details(
             doubt="The carrier says delivered, and the customer seems to say that it did not arrive."
         )
+    if money and phrases.OWN_DOING.search(mail):
+        return Details(doubt="It seems to have been whole when it came, and broken by the customer.")
     if phrases.SHARE.search(mail) or not _sums(mail) <= _known_sums(order):
         return Details(doubt="The mail speaks of a part of the price, or of something in place of money.")
     called = {variant.sku: set(one.called) for one in products for variant in one.variants}
@@ -105,13 +109,22 @@ def _all_of_it(mail: str, order: Order, products: Sequence[Product]) -> Details:
     if strange := _strange(mail, order, called):
         return Details(doubt=strange)
     several = sum(line.quantity for line in order.lines) > 1
-    said = [line for line in order.lines if _said(mail, called.get(line.sku, set()))]
-    whole = phrases.WHOLE.search(mail) or (phrases.CANCEL_ORDER.search(mail) and not said)
+    whole = phrases.WHOLE.search(mail) or (
+        phrases.CANCEL_ORDER.search(mail) and not _some_of_it(mail, order, called)
+    )
     if several and (phrases.PART.search(mail) or not whole):
         return Details(
             doubt=f"{order.number} has several pieces ({order.items}): is all of it to be cancelled?"
         )
     return Details()
+
+
+def _some_of_it(mail: str, order: Order, called: Mapping[str, set[str]]) -> bool:
+    """Whether the mail names pieces, and so perhaps not all. "My mugs" are all of an order of mugs."""
+    said = [line for line in order.lines if _said(mail, called.get(line.sku, set()))]
+    if len(order.lines) == 1 and said:
+        return said[0].quantity > 1 and not _only_plural(mail, called.get(said[0].sku, set()))
+    return bool(said)
 
 
 def _strange(mail: str, order: Order, called: Mapping[str, set[str]]) -> str:

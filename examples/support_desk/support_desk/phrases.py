@@ -55,6 +55,19 @@ SHARE = pattern(
 """A part of the price, or something in place of money."""
 INCOMPLETE = pattern(r"\b(?:missing|incomplete|lacks?|lacking)\b")
 """Not all of one piece is there."""
+OWN_DOING = pattern(
+    r"""\b(?:i|we|(?:my|our)\ (?:\w+\ )?(?:cat|dog|child|kids?|son|daughter|toddler|baby|husband|wife))
+    (?:['’]ve|\ have|\ has|\ had)?\ (?:\w+\ )?
+    (?:dropp|knock|broke|spill|spilt|chew|tore|ripp|scratch|stain|wash|stepp|sat\ on|crack|burn|melt|smash)
+    | \b(?:accidentally | my\ (?:own\ )?(?:fault|clumsi\w+|carelessness))\b"""
+)
+"""Perhaps it did not arrive broken."""
+ANOTHER_CARD = pattern(
+    r"""\bIBAN\b | \b(?:new|other|another|different)\ (?:\w+\ )?(?:card|account)\b | \baccount\ number\b
+    | \bpay\ ?pal\b | \b(?:cheque|bank\ transfer)\b
+    | \b(?:card|account)\b[^.!?]{0,30}\b(?:closed|cancell?ed|expired|lost|blocked|stolen|no\ longer)\b"""
+)
+"""The money is to go elsewhere than to the card that paid."""
 NOT_WANTED = pattern(
     r"""(?:\b(?:do|does|did|please|should)\ not|n['’]t|\bnever)
     \ (?:(?:want|need|wish|ask\w*|you|to|an?|any|the|my|for|me)\ ){0,4}
@@ -80,9 +93,10 @@ CANCEL_ORDER = pattern(
 
 SIZE = re.compile(
     r"\b(?i:size|in|into|for|to|an?|the|need|want|take|have)\s+(?:(?i:size|an?|the)\s+)*(XS|S|M|L|XL|XXL)\b"
-    r"(?!\.\s*[A-Z])|\b(?i:size)\s+([smlSML]|[xX][sSlL])\b"
+    r"(?!\.\s*(?!(?:Thanks?|Please|Can|Could|Would|Is|It|I|We|The|My|Best|Kind|Regards|Cheers|Sorry|If)\b)[A-Z])"
+    r"|\b(?i:size)\s+([smlSML]|[xX][sSlL])\b"
 )
-"""A size as a letter, where the words around it make it one and not an initial."""
+"""A size as a letter, where the words around it make it one, as in "to L. Please", and not an initial."""
 SIZES = {"small": "S", "medium": "M", "large": "L"}
 FITS_ILL = pattern(r"\b(?:too|so|very|quite|rather|bit|little|is|are|runs?)\ (?:small|medium|large)\b")
 """`small` and `large` as complaints, not as sizes."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from . import doubts
 from .schemas import Intent, SecondReading, Ticket
 from .themes import themes
 
@@ -40,14 +41,19 @@ LONGEST = 6_000
 
 _NUMBER = re.compile(
     r"""
-    \bSD \s* (?:[-\u2010-\u2015_./:\#]\s*)? (\d+) \b            # SD-1042, sd 1042, SD1042, SD #1042
-    | \b(?:order|bestellung|pedido|commande) (?:\s* (?:number|num|no|nr|id))? (?:\s* is)?
-      [.:\#]* \s* \#? \s* (\d{4}) \b
-    | \b(?:number|no|nr)\.? :? \s* \#? \s* (\d{4}) \b (?!\s*(?:EUR|euros?|€|pieces|times))
+    \bS\.?\ ?D\.? \s* (?:(?:order|number|no|nr)\b\.?)? [\s\-\u2010-\u2015_./:\#(]{0,4}
+      (\d\d[\ -]\d\d | \d+) \b                                  # SD-1042, sd1042, S.D. #1042, SD-10 42
+    | \b(?:order|bestellung|pedido|commande) [\s-]* (?:number|num|no|nr|id|ref|reference)? (?:\s* is)?
+      [.:\#("\s]{0,4} (\d{4}) \b
+    | \b(?:number|no|nr|ref|reference)\.? :? \s* \#? \s* (\d{4}) \b (?!\s*(?:EUR|euros?|€|pieces|times))
     | (?<![\w\#]) \# \s? (\d{4}) \b
     """,
     re.IGNORECASE | re.VERBOSE,
 )
+_ANOTHER = re.compile(r"(?:\s*(?:,|&|/|\+|\band\b|\bor\b|\bnot\b))+ ?(?:also )?\#?(\d{4})\b", re.IGNORECASE)
+"""What follows a number and is a second one: SD-1042 and 1043."""
+_NEARLY = re.compile(r"\bSD\W{0,3}(?=[\dIOl]*\d)[\dIOl]+", re.IGNORECASE)
+"""What was meant as an order number, whatever it is."""
 
 
 def own_words(text: str) -> str:
@@ -66,10 +72,11 @@ _BREAK = re.compile(r"<(?:br|/?p|/?div|/tr|/li)\b[^<>]{0,200}>", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-z][a-z0-9]{0,9}\b[^<>|]{0,300}>", re.IGNORECASE)
 _QUOTED = re.compile(
     r"^[ \t]*>.*$"  # a quoted line
-    r"|^On [^\n]{5,80}(?:\n[^\n]{0,60})? wrote:\s*$[\s\S]*"  # and what mail programs write above the rest
+    r"|^On [^\n]{5,200}(?:\n[^\n]{0,80})? wrote:\s*$[\s\S]*"  # and what mail programs write above the rest
     r"|^(?:Am|Le|El|Op) [^\n]{5,100}(?:schrieb|écrit|escribió|schreef)[^\n]*:\s*$[\s\S]*"
-    r"|^[-_]{2,} ?(?:Original|Forwarded|Weitergeleitete|Ursprüngliche)[^\n]{0,40}[\s\S]*"
-    r"|^(?:From|Von|De): [^\n]{0,200}\n+(?:Sent|Date|Gesendet|Datum|Envoyé|To|An): [\s\S]*",
+    r"|^(?:[-_]{2,} ?(?:Original|Forwarded|Weitergeleitete|Ursprüngliche)|Begin forwarded)[^\n]{0,40}[\s\S]*"
+    r"|^\*?(?:From|Von|De):\*? [^\n]{0,200}\n+"
+    r"\*?(?:Sent|Date|Subject|Gesendet|Datum|Betreff|Envoyé|To|An):\*? [\s\S]*",
     re.MULTILINE | re.IGNORECASE,
 )
 _FOOTER = re.compile(
@@ -84,104 +91,21 @@ def numbers_in(text: str) -> tuple[str, ...]:
 
 def _numbers(text: str) -> Iterable[str]:
     for match in _NUMBER.finditer(text):
-        digits = match[1] or match[2] or match[3] or match[4]
+        digits = re.sub(r"\D", "", next(group for group in match.groups() if group))
         if len(digits) == 4:
             yield f"SD-{digits}"
+            if another := _ANOTHER.match(text, match.end()):
+                yield f"SD-{another[1]}"
+
+
+def unread_number(text: str) -> str:
+    """What looks like an order number and is none: SD-104, SD-IO42. "" where there is no such thing."""
+    rest = _NUMBER.sub(lambda found: "" if len(re.sub(r"\D", "", found[0])) == 4 else found[0], text)
+    found = _NEARLY.search(rest)
+    return found[0] if found else ""
 
 
 # ── what the customer wants ──────────────────────────────────────────────────────────────────────
-
-# What a sentence about each wish sounds like. One that stands there, and is not the wish that was read, is a
-# second wish or a condition.
-_CUES: Mapping[Intent, re.Pattern[str]] = {
-    "refund": re.compile(r"\b(?:refund\w*|reimburs\w*|money back)\b", re.IGNORECASE),
-    "cancel": re.compile(r"\b(?:cancel\w*|annul\w*|(?:do not|don't|dont) (?:send|ship)\b)", re.IGNORECASE),
-    "track": re.compile(
-        r"\b(?:where (?:is|are) (?:my|the|it)|where's (?:my|the)|when will|status of)\b", re.IGNORECASE
-    ),
-    "address": re.compile(
-        r"\b(?:(?:new|change of|change the|delivery|shipping|correct) address|deliver (?:it )?to)\b",
-        re.IGNORECASE,
-    ),
-    "return": re.compile(
-        r"\b(?:returns? label|send (?:it|them|the \w+) back|(?:to|i'd) return)\b", re.IGNORECASE
-    ),
-    "exchange": re.compile(r"\b(?:exchange\w*|swap\w*)\b", re.IGNORECASE),
-}  # fmt: skip
-_GOES_WITH: Mapping[Intent, frozenset[str]] = {
-    "cancel": frozenset({"refund", "track"}),  # what was paid goes back; "tell me when it is cancelled"
-    "return": frozenset({"refund"}),  # the money follows
-    "exchange": frozenset({"return"}),  # the other one goes back
-    "refund": frozenset({"track", "return"}),
-    "address": frozenset({"track"}),
-    "track": frozenset({"address"}),
-    "other": frozenset({"refund", "cancel", "track", "address", "return", "exchange"}),
-}
-"""Cues that belong to a wish all the same."""
-_NOT = re.compile(
-    r"(?:\b(?:not|never|no|without|rather than|instead of(?: an?)?)|n't|\bdont)\b"
-    r"(?: (?!but\b|please\b|only\b|just\b)[\w']+){0,3}? "
-    r"(?:refund\w*|cancel\w*|money back|reimburs\w*|return\w*|exchange\w*)",
-    re.IGNORECASE,
-)
-_DOUBTS: Mapping[str, re.Pattern[str]] = {
-    "it speaks to the software, not to the shop": re.compile(
-        r"\b(?:ignore|disregard|forget) (?:\w+ ){0,3}(?:instructions?|rules?|prompts?|polic\w+)\b"
-        r"|\b(?:you are|act as) (?:now |an? )?(?:\w+ )?(?:ai|assistant|bot|model|mode|administrator)\b"
-        r"|\b(?:ai|bot|language model|automated|assistant)s?\b.{0,40}"
-        r"\b(?:agent|read|must|approve|refund|mark|output|note)"
-        r"|\b(?:note|message|instructions?) (?:to|for) (?:the )?"
-        r"(?:ai|bots?|assistant|language model|software)\b"
-        r"|\bsystem (?:prompt|message|note)\b|\b(?:developer|admin|maintenance|debug) mode\b"
-        r"|^\s*\W?(?:system|assistant|user)\W?\s*:|<\|?\w+\|?>|\bpre-?approved\b|\bintent\b|\bjson\b|\boverride\b"
-        r"|\bwithout (?:any )?(?:approval|asking)\b|\border_number\b",
-        re.IGNORECASE | re.MULTILINE,
-    ),
-    "it speaks of somebody else's order": re.compile(
-        r"\b(?:my|a|our) (?:friend|neighbou?r|colleague)(?:'s)?"
-        r" (?:\w+ )?(?:got|get|had|has|was|received|asked)\b",
-        re.IGNORECASE,
-    ),
-    "it makes a condition": re.compile(
-        r"\b(?:either|otherwise|or else|unless)\b"
-        r"|\bif (?:that|this|it)(?:'s| is)(?:n't| not) possible\b|\bif (?:not|you can'?t|you cannot)\b"
-        r"|\bor (?:else |if |a |an |the |my |just )?(?:\w+ )?"
-        r"(?:refund|cancel|exchange|money back|voucher|credit)"
-        r"|\b(?:refund|exchange|return|cancel|money back) or\b",
-        re.IGNORECASE,
-    ),
-    "it asks what would be": re.compile(
-        r"\bbefore (?:i|we) (?:buy|order)\b|\b(?:have not|haven't) (?:ordered|bought)\b"
-        r"|\bsuppose\b|\bin theory\b",
-        re.IGNORECASE,
-    ),
-    "it takes something back": re.compile(
-        r"\b(?:ignore|forget|disregard) (?:my|the|all|what|about my)"
-        r" (?:last|previous|mails?|earlier|question)\b"
-        r"|\bnever ?mind\b|\bafter all\b(?=.{0,40}\b(?:keep|want|need)\b)|\bno longer need to\b"
-        r"|\b(?:i|we)(?:'ve| have)? (?:asked|told|wrote|said).{0,60}\b(?:refund|cancel|return)",
-        re.IGNORECASE,
-    ),
-    "it is about a request made before": re.compile(
-        r"\bwhere(?:'s| is) (?:my|the) (?:refund|money)\b"
-        r"|\b(?:sent|returned|posted) (?:it|them|the \w+|sd) (?:\w+ )?back\b"
-        r"|\bmy (?:refund|return|cancellation)\b.{0,30}\b(?:has|have|was|been|confirmed|still)\b",
-        re.IGNORECASE,
-    ),
-}  # fmt: skip
-
-
-_PROMISED = re.compile(
-    r"\b(?:you|your colleague|your manager|someone|she|he|they)(?:'ve| have| had)? (?:\w+ )?"
-    r"(?:agreed|promised|granted|approved|assured|confirmed that)\b|\bas (?:agreed|promised|discussed)\b",
-    re.IGNORECASE,
-)
-_FAULT = re.compile(
-    r"(?<!not )(?<!nothing )(?<!never )(?<!isn't )\b(?:broke\w*|crack\w*|smash\w*|shatter\w*|defect\w*|faulty"
-    r"|damag\w*|soak\w*|swoll?en|ruin\w*|spoil\w*|wet|rotten|scratch\w*|stain\w*|dent(?:s|ed)?|burn\w*"
-    r"|leak\w*|torn|(?:doesn't|does not|stopped) work\w*|dead|chipped|mould\w*)",
-    re.IGNORECASE,
-)
 
 
 def read(ticket: Ticket) -> SecondReading:
@@ -198,21 +122,10 @@ def _intent(text: str) -> tuple[Intent, str]:
     intent, probability = model.classify(text)
     if model.familiar(text) < FAMILIAR:
         return intent, "the wording is not familiar"
-    plain = text.replace("\u2019", "'")
-    for doubt, pattern in _DOUBTS.items():
-        if pattern.search(plain):
-            return intent, doubt
-    if intent != "track" and _PROMISED.search(plain):
-        return intent, "it speaks of something that was promised before"
-    said = _NOT.sub(" ", plain)
-    for other, cue in _CUES.items():
-        if other == intent:
-            if cue.search(plain) and not cue.search(said):
-                return intent, f"it says that '{intent}' is not wanted"
-        elif other not in _GOES_WITH[intent] and cue.search(said):
-            return intent, f"it sounds like '{intent}' and like '{other}'"
-    if intent == "return" and _FAULT.search(plain):
-        return intent, "it speaks of a fault, which is no reason to send back but to give money back"
+    if number := unread_number(text):
+        return intent, f"'{number}' is no order number"
+    if doubt := doubts.doubt(intent, text):
+        return intent, doubt
     if probability < SURE[intent]:
         return intent, f"'{intent}' is only {probability:.0%} likely"
     return intent, ""
