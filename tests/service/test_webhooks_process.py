@@ -72,7 +72,7 @@ def test_an_approval_reaches_a_receiver_and_a_mailbox_and_is_decided(shop: Place
         assert process.stop() == 0
     said = [one.body.decode() for one in receiver.requests] + [one.as_string() for one in mailbox.mails]
     assert not [text for text in (*said, process.log) if BUYER in text or SECRET in text]
-    assert shop.lines("paid.txt")[0].endswith("a lamp 80")
+    assert shop.lines("paid.txt")[0].endswith(" lamp 80")
 
 
 def test_one_that_is_killed_while_it_tells_is_told_again_by_the_next(shop: Place) -> None:
