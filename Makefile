@@ -14,7 +14,7 @@ QUICK := not slow and not hunting and not live_embedded
 endif
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
-.PHONY: help demo test test-all check format bench setup lock clean
+.PHONY: help demo test test-all check format bench setup browser lock clean
 
 help:                ## say what there is
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 18
@@ -39,6 +39,9 @@ bench: $(RUN)        ## measure what we claim about speed
 	@$(BIN)/python -m benchmarks
 
 setup: $(DEV)        ## only prepare .venv, for work in an editor
+
+browser:             ## install chromium for the tests of the console, where apt is at hand
+	@scripts/browser
 
 lock: $(DEV)         ## write the lock files anew (UPGRADE=1: with the newest versions)
 	@scripts/lock $(if $(UPGRADE),--upgrade)
