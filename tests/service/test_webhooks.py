@@ -220,6 +220,20 @@ async def test_nothing_private_or_secret_is_told_stored_or_logged(
     assert "delivery 1 to" in caplog.text
 
 
+async def test_what_signs_is_not_even_kept_sealed(
+    clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUREFOOT_WEBHOOK_SECRET", f"{OTHER} {SECRET}")
+    monkeypatch.setenv("SUREFOOT_SMTP", "smtp://kim:pass%3Aword1@mail.example")
+    async with serving("memory:", clock) as service:
+        run = await service.runtime.start(Ticket(amount=Decimal(5), text=f"{SECRET}, {OTHER}, pass:word1"))
+        await service.runtime.result(run.id)
+        revealed = await service.runtime.reveal(run.id, by="kim")
+    texts = "".join(one.view for one in revealed.events)
+    assert "[secret:SUREFOOT_WEBHOOK_SECRET-1]" in texts
+    assert not [one for one in (SECRET, OTHER, "pass:word1") if one in texts]
+
+
 async def test_of_a_forgotten_and_of_a_pruned_run_the_row_is_told(clock: ManualClock) -> None:
     receiver = Receiver()
     async with serving("memory:", clock) as service:

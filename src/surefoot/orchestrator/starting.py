@@ -82,12 +82,15 @@ def new_run(
 
 
 def secret_values(workflow: Definition) -> dict[str, str]:
-    """The values of the workflow's secrets and of every provider's key, as this process has them; of a URL
-    also the password in it, which alone may turn up elsewhere."""
+    """The values of the workflow's secrets, of every provider's key and of our own, as this process has them;
+    of a URL also the password in it, which alone may turn up elsewhere."""
     names = [*workflow.secrets, "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "SUREFOOT_MASTER_KEY"]
     values = {name: value for name in names if (value := os.environ.get(name))}
+    signing = os.environ.get("SUREFOOT_WEBHOOK_SECRET", "").split()
+    values |= {f"SUREFOOT_WEBHOOK_SECRET-{n}": one for n, one in enumerate(signing, 1)}
+    urls = values | {"SUREFOOT_SMTP": os.environ.get("SUREFOOT_SMTP", "")}
     passwords = {
-        f"{name}-password": password for name, value in values.items() if (password := _password(value))
+        f"{name}-password": password for name, value in urls.items() if (password := _password(value))
     }
     return values | passwords
 
