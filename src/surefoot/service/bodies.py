@@ -30,9 +30,10 @@ class BodyOf:
     async def __call__(self, request: Request) -> Any:
         """Raises BadRequest, TooLarge."""
         content = await request.body()
-        if not content and self.optional:
-            value: Any = {}
-        else:
+        value: Any = {}
+        if not content and not self.optional:
+            raise BadRequest("the request has no body", why="this needs one", errors=["it is missing"])
+        if content:
             _must_be_json(request.headers.get("content-type", ""))
             value = parsed(content)
         try:
