@@ -54,7 +54,7 @@ from .resources import OpenResources
 from .results import Result, result_of
 from .revealing import Revealed
 from .rows import row_of, waits_for_person
-from .starting import new_run, secret_values, valid_input
+from .starting import new_run, secret_values, unwritable, valid_input
 from .worker import Worker
 
 LEASE = 15.0
@@ -306,7 +306,10 @@ class Runtime:
         run = self._run_ids(now)
         run_key = self._deployment.keyring.new_run_key()
         sealer = Sealer(run, run_key, self._deployment.secrets)
-        raw = sealer.raw(plan.input, value)
+        try:
+            raw = sealer.raw(plan.input, value)
+        except (ValueError, RecursionError) as error:
+            raise unwritable(self.workflow, error) from error
         submitted = e.RunSubmitted(
             input=raw,
             workflow=self.workflow.name,

@@ -36,12 +36,18 @@ def valid_input(workflow: Definition, input: Any) -> Any:
             remedy="Give what the input's type asks for.",
             errors=lines,
         ) from error
-    except ValueError as error:
-        raise InvalidInput(
-            f"the input does not fit {workflow.name}",
-            why=str(error),
-            remedy="Give what the input's type asks for.",
-        ) from error
+    except (ValueError, RecursionError) as error:
+        raise unwritable(workflow, error) from error
+
+
+def unwritable(workflow: Definition, error: Exception) -> InvalidInput:
+    """It is of its type, and no JSON can say it: a float that is no number, a list a thousand lists deep."""
+    return InvalidInput(
+        f"the input does not fit {workflow.name}",
+        why="it is nested too deeply" if isinstance(error, RecursionError) else str(error),
+        remedy="Give what the input's type asks for.",
+        errors=[str(error)],
+    )
 
 
 def new_run(

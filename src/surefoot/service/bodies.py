@@ -7,17 +7,20 @@ A route says `body: Annotated[NewRun, body_of(NewRun)]`, and its document is mad
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+import re
+from typing import Any
 
 from fastapi import Depends
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from starlette.requests import Request
 
 from ..core.jsons import dumps, parse_strictly
 from ..core.schema import lines_of
 from ..errors import BadRequest
 
-T = TypeVar("T", bound=BaseModel)
+DEEPEST = 100
+"""Of lists and objects in each other: less than any part of us minds."""
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 
 
 class BodyOf:
@@ -60,6 +63,8 @@ def _must_be_json(kind: str) -> None:
 
 def parsed(content: bytes) -> Any:
     """Raises BadRequest."""
+    if content.count(b"[") + content.count(b"{") > DEEPEST and _depth(content) > DEEPEST:
+        raise _unreadable(f"it is nested more than {DEEPEST} deep")
     try:
         value = parse_strictly(content.decode("utf-8"))
         if b"\\u" in content:
@@ -71,6 +76,17 @@ def parsed(content: bytes) -> Any:
     except (ValueError, RecursionError) as error:
         raise _unreadable(str(error)) from None
     return value
+
+
+def _depth(content: bytes) -> int:
+    deepest = depth = 0
+    for letter in _STRING.sub(b"", content):
+        if letter in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif letter in b"]}":
+            depth -= 1
+    return deepest
 
 
 def _unreadable(why: str) -> BadRequest:
