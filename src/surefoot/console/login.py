@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from ..errors import NotAuthenticated, SurefootError, TooManyLogins
 from ..service import asking
-from ..service import asking
 from ..service.access import Principal
 from ..service.asking import COOKIE, must_be_ours, principal_of, service_of
 from ..service.problems import status_of
