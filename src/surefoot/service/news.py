@@ -20,6 +20,12 @@ from ..orchestrator.views import item_row_json, run_row_json
 from ..state.deliveries import DeliveryRow
 from ..state.store import Store
 
+OURS = frozenset(
+    "run item workflow version status kind step tool choices usage waiting_for "
+    "created updated due opened expires decided forgotten".split()
+)
+"""Fields that hold our own names, numbers and times: nothing that needs a second look."""
+
 
 @dataclass(frozen=True)
 class News:
@@ -56,12 +62,12 @@ class Sender(Protocol):
 async def news_of(store: Store, delivery: DeliveryRow, url: str | None = None) -> News:
     """`url` is where people reach the console; without it there are no links. Raises RunNotFound."""
     run = await row_of(store, delivery.run)
-    data = run_row_json(run) | _link(url, "runs", run.id)
+    data = _shown(run_row_json(run)) | _link(url, "runs", run.id)
     if delivery.item is not None:
         row = await store.item(delivery.item)
-        item = {"item": delivery.item} if row is None else item_row_json(row)
+        item = {"item": delivery.item} if row is None else _shown(item_row_json(row))
         data["item"] = item | _link(url, "inbox", delivery.item)
-    return News(message_id(delivery), delivery.type, delivery.at, shown(data))
+    return News(message_id(delivery), delivery.type, delivery.at, data)
 
 
 def _link(url: str | None, *path: str) -> dict[str, str]:
@@ -83,15 +89,19 @@ def trial(endpoint: str, at: int, url: str | None) -> News:
     return News(f"msg_{name}", "test", at, data)
 
 
-def shown(value: Any) -> Any:
+def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value if name in OURS else _redacted(value) for name, value in row.items()}
+
+
+def _redacted(value: Any) -> Any:
     """JSON of views, every text of it redacted as this process knows to."""
     match value:
         case str():
             return redactor().withhold(value)
         case Mapping():
-            return {redactor().withhold(str(key)): shown(one) for key, one in value.items()}
+            return {redactor().withhold(str(key)): _redacted(one) for key, one in value.items()}
         case list() | tuple():
-            return [shown(one) for one in value]
+            return [_redacted(one) for one in value]
         case _:
             return value
 
