@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import logging
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
@@ -12,6 +13,7 @@ from typing import Any
 
 import click
 
+from ..core.clock import MICROS, iso
 from ..core.workflow import Definition
 from ..errors import UsageError
 from ..orchestrator.clock import SystemClock
@@ -59,10 +61,12 @@ def serve(given: Given, target: str | None, no_worker: bool) -> None:
             remedy="pip install 'surefoot[service]'",
         )
     workflow = load_target(target, settings)
+    log_requests()
     go(_serve(given.output, settings, workflow, drive=not no_worker))
 
 
 async def _serve(output: Output, settings: Settings, workflow: Definition, *, drive: bool) -> None:
+    from .. import console
     from ..service import app as api
     from ..service import metrics, server
     from ..service.telling import telling
@@ -86,6 +90,7 @@ async def _serve(output: Output, settings: Settings, workflow: Definition, *, dr
                 )
             application = api.build(service)
             metrics.mount(application, service, numbers)
+            console.mount(application, service, settings)
             url = server.url_of(bound)
             told = Told(output, settings, workflow.name, url, local, drive=drive)
             async with telling(service, settings):
@@ -97,7 +102,6 @@ async def _serve(output: Output, settings: Settings, workflow: Definition, *, dr
 async def open_service(
     settings: Settings, workflow: Definition, *, drive: bool, hears: Hears | None = None
 ) -> AsyncIterator[Service]:
-    logging.getLogger("surefoot").setLevel(logging.INFO)
     async with open_runtime(workflow, settings, drive=drive, hears=hears) as runtime:
         clock = SystemClock()
         person = settings.person or user_of_machine()
@@ -107,6 +111,24 @@ async def open_service(
         )
         async with Feed(runtime.store, clock) as feed:
             yield Service(runtime, access, feed, clock, limits, settings.people)
+
+
+def log_requests() -> None:
+    """A line of JSON for each request, on stderr. Not by way of the handler for everything else, which looks
+    anew for secrets in all that it writes: these lines have passed the redactor, and there are many."""
+    handler = logging.StreamHandler(sys.__stderr__)
+    handler.setFormatter(_Dated())
+    requests = logging.getLogger("surefoot.access")
+    requests.handlers = [handler]
+    requests.propagate = False
+    logging.getLogger("surefoot").setLevel(logging.INFO)
+
+
+class _Dated(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        said = record.getMessage()
+        at = iso(round(record.created * MICROS))
+        return f'{{"at":"{at}",{said[1:]}' if said.startswith("{") else said
 
 
 def user_of_machine() -> str:
