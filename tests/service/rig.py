@@ -66,7 +66,7 @@ async def charge(call: Call, amount: Decimal, email: str) -> Receipt:
     return Receipt(amount=amount, email=email)
 
 
-@tool(effect=Effect.READ)
+@tool(effect=Effect.IDEMPOTENT)
 async def hold(call: Call) -> bool:
     """Wait until the customer has made up their mind."""
     return await call.use(Till).gate.wait()

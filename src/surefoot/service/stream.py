@@ -29,7 +29,8 @@ from .service import Service
 api = router("/v1/runs", "runs")
 
 MEDIA = "text/event-stream"
-PAGE = 100
+PAGE = 25
+"""Events that are in memory at a time; each of them may be large."""
 AGAIN = 2000
 """Milliseconds after which a browser asks again when a stream was cut."""
 MOST = 2**31
@@ -45,7 +46,7 @@ async def list_events(
     after: Annotated[
         int | None, Query(ge=0, le=MOST, description="Only events after this sequence.", examples=[0])
     ] = None,
-    limit: Annotated[int, Query(ge=1, le=500, description="Of a page; a stream has none.")] = PAGE,
+    limit: Annotated[int, Query(ge=1, le=500, description="Of a page; a stream has none.")] = 50,
     last: Annotated[
         int | None, Header(alias="Last-Event-ID", ge=0, le=MOST, description="As `after`; it goes first.")
     ] = None,
