@@ -416,6 +416,13 @@ def test_the_shape_stays(kind: str, value: str, looks: str) -> None:
     assert re.fullmatch(looks, own), own
 
 
+def test_a_name_in_capitals_gets_the_same_pseudonym_in_capitals() -> None:
+    pseudonyms = Pseudonyms({"[customer-1]": "Ottilie Quackenbush"})
+    other = pseudonyms.by_value["Ottilie Quackenbush"]
+    assert pseudonyms.of_text("to OTTILIE QUACKENBUSH") == f"to {other.upper()}"
+    assert pseudonyms.left_in("to OTTILIE QUACKENBUSH") == [other]
+
+
 def test_what_stands_in_json_inside_of_text_stays_json() -> None:
     pseudonyms = Pseudonyms({"[street-1]": 'Harbour "Road"\n12'})
     inner = json.dumps({"street": 'Harbour "Road"\n12', "n": 1})

@@ -209,6 +209,14 @@ def test_a_private_value_becomes_a_placeholder_that_says_what_it_was() -> None:
     assert private.learn({"kim@x.org": "name"}) == {}
 
 
+def test_a_private_value_is_found_in_capitals_and_in_small_letters() -> None:
+    private = Private()
+    private.learn({"Ottilie Quackenbush": "name", "Anna": "name"})
+    assert private.view("SHIP TO OTTILIE QUACKENBUSH, ottilie quackenbush") == "SHIP TO [name-1], [name-1]"
+    assert private.view('"OTTILIE\\nQUACKENBUSH"') == '"[name-1]"'
+    assert private.view("savanna, Anna") == "savanna, [name-2]"  # a short one would hit other words
+
+
 def test_what_is_too_short_to_tell_anybody_is_left_alone() -> None:
     private = Private()
     assert private.learn({"Jo": "name", "": "name"}) == {}

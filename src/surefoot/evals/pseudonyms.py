@@ -18,7 +18,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from ..core.jsons import dumps, loads
-from ..rails.forms import SHORTEST, encoded_forms, plain_forms
+from ..rails.forms import CASINGS, SHORTEST, casings, encoded_forms, plain_forms
 from ..rails.known import Known, Value
 
 NAMES = ("name", "person")
@@ -45,6 +45,9 @@ class Pseudonyms:
 
     def _built(self) -> Known:
         pairs = {**self._drawn, **self.by_value}
+        for value, other in self.by_value.items():
+            for casing in CASINGS if len(value) >= SHORTEST else ():
+                pairs.setdefault(casing(value), casing(other))
         values = (Value(value, other, _forms(value), bounded=True) for value, other in pairs.items())
         return Known(sorted(values, key=lambda one: -len(one.text)))
 
@@ -85,7 +88,9 @@ class Pseudonyms:
     def left_in(self, text: str) -> list[str]:
         """Pseudonyms whose original is still there, in any form that we know."""
         originals = Known(
-            (Value(value, other, _forms(value), bounded=True) for value, other in self.by_value.items())
+            Value(said, other, _forms(said), bounded=True)
+            for value, other in self.by_value.items()
+            for said in casings(value)
         )
         return [span.label for span in originals.spans(text)]
 

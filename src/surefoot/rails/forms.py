@@ -41,6 +41,16 @@ def plain_forms(value: str) -> list[str]:
     return list(dict.fromkeys(forms))
 
 
+CASINGS = (str.upper, str.lower, str.title)
+
+
+def casings(value: str) -> list[str]:
+    """The value, and in capitals as a label has a name, in small letters, and as a name. A short one would
+    hit other words then."""
+    cased = [casing(value) for casing in CASINGS] if len(value) >= SHORTEST else []
+    return list(dict.fromkeys([value, *cased]))
+
+
 def encoded_forms(value: str) -> list[str]:
     """URL-encoded, quoted-printable, HTML, hex, and base64 at its three alignments."""
     raw = value.encode(errors="surrogatepass")

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from .forms import SHORTEST, encoded_forms, parts_of, plain_forms, secret_forms
+from .forms import SHORTEST, casings, encoded_forms, parts_of, plain_forms, secret_forms
 from .known import Known, Span, Value, replaced
 
 SHORTEST_SECRET = SHORTEST
@@ -104,7 +104,7 @@ class Private:
     def _build(self) -> None:
         self._plain = Known(
             (
-                Value(value, placeholder, plain_forms(value), bounded=True)
+                Value(value, placeholder, _written(value), bounded=True)
                 for value, placeholder in self.placeholders.items()
             ),
             read=False,
@@ -135,8 +135,12 @@ class Private:
         return text if known is None else known.replace_json(text)
 
 
+def _written(value: str) -> list[str]:
+    return list(dict.fromkeys(form for said in casings(value) for form in plain_forms(said)))
+
+
 def _private_forms(value: str) -> list[str]:
-    forms = plain_forms(value)
+    forms = _written(value)
     return forms + encoded_forms(value) if len(value) >= SHORTEST else forms
 
 
