@@ -39,7 +39,7 @@ from .faults import Busy, FaultyInvoker, FaultyModel, Spoil, ToolTape
 from .recording import ToolTurn
 from .results import Played
 from .scenario import Decide, Kill, ModelFault, Scenario, ToolFault
-from .world import World, WorldFactory, changes, opening
+from .world import World, WorldFactory, as_json, changes, opening
 
 IDLE = 0.002
 """Seconds of real time between two looks at whether anything is under way. No measure of idleness: see
@@ -92,7 +92,7 @@ async def play(
         try:
             folder = lasting or Path(stack.enter_context(TemporaryDirectory(prefix="surefoot-", dir=SCRATCH)))
             world = await _open_world(stack, stage, scenario, folder / "world")
-            before = None if world is None else _plain(await world.snapshot())
+            before = None if world is None else as_json(await world.snapshot())
         except Exception as error:
             raise Broken(f"the world did not open: {type(error).__name__}: {error}") from error
         theatre = _Theatre(stage, scenario, models, world, spoil, tools)
@@ -104,7 +104,7 @@ async def play(
             if encore is not None:
                 await encore(theatre.current, world)
         try:
-            after = None if world is None else _plain(await world.snapshot())
+            after = None if world is None else as_json(await world.snapshot())
         except Exception as error:
             raise Broken(f"the world could not be shown: {type(error).__name__}: {error}") from error
     state = RunState(stage.workflow.plan)
@@ -129,10 +129,6 @@ def stage_of(stage: Stage, scenario: Scenario) -> Stage:
     """A scenario that was made of a production run has no world, also where the project has a factory: its
     tools answer from its recording."""
     return replace(stage, world=None) if scenario.origin == "production" else stage
-
-
-def _plain(tables: Any) -> Any:
-    return to_jsonable_python(tables, fallback=str)
 
 
 async def _open_world(stack: AsyncExitStack, stage: Stage, scenario: Scenario, folder: Path) -> World | None:
@@ -216,10 +212,11 @@ class _Theatre:
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
-        """The store in memory lives as long as somebody holds it open, over all kills."""
-        keeper = self._new_runtime(drive=False)
-        async with keeper:
-            await self._go_on_from(keeper)
+        """A store in memory lives as long as somebody holds it open, over all kills."""
+        async with AsyncExitStack() as stack:
+            if self._kills or not self.url.startswith("memory:"):
+                keeper = await stack.enter_async_context(self._new_runtime(drive=False))
+                await self._go_on_from(keeper)
             try:
                 self._runtime = await self._another()
                 yield

@@ -15,13 +15,16 @@ the same world again, as it was left. Only with such a world can processes be ki
 from __future__ import annotations
 
 import inspect
+import marshal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter
+from pydantic_core import to_jsonable_python
 
 from ..core.workflow import Resource
 
@@ -62,6 +65,28 @@ def state_type(factory: WorldFactory) -> Any:
     return get_type_hints(function).get(parameters[0]) if parameters else None
 
 
+def as_json(tables: Tables) -> Tables:
+    """As JSON, and a copy: the snapshot may be the living thing itself. Tables that are the same, as nearly
+    all are before and after a run, become one object."""
+    return {name: _table(table) for name, table in tables.items()}
+
+
+def _table(table: Any) -> Any:
+    try:
+        return _unmarshalled(marshal.dumps(table))
+    except ValueError:  # dates, decimals and the like
+        return _converted(table)
+
+
+@lru_cache(maxsize=256)
+def _unmarshalled(table: bytes) -> Any:
+    return _converted(marshal.loads(table))  # noqa: S302  what was marshalled a moment ago
+
+
+def _converted(table: Any) -> Any:
+    return to_jsonable_python(table, fallback=str)
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One row that came, went or changed. `cells` is column -> (before, after) of what differs; of a row that
@@ -82,6 +107,8 @@ def changes(before: Tables, after: Tables) -> list[Change]:
     found = []
     for table in [*after, *(name for name in before if name not in after)]:
         old, new = before.get(table, {}), after.get(table, {})
+        if old is new:
+            continue
         for key, row in new.items():
             was = old.get(key)
             if was == row:  # nearly every row of a world
