@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import growth, killed, redaction, starting, steps, waiting
+from . import growth, killed, redaction, service, starting, steps, waiting
 from .measuring import Line, Size
 
 
@@ -26,6 +26,7 @@ ROWS = {
         Row("approvals", "10,000 runs waiting for a person: memory, and waking all", waiting.approvals),
         Row("timers", "10,000 timers due at one moment", waiting.timers),
         Row("kill", "kill -9 in the middle of 200 runs, and the same command again", killed.kill_and_restart),
+        Row("service", "1,000 runs submitted over HTTP by 50 clients, beside the library", service.load),
         Row("bytes", "bytes per step in the store's file", steps.size_on_disk),
         Row("history", "a step with 10 and with 1,000 steps behind it", growth.history),
         Row("finished", "a step in a store with none and with 50,000 finished runs", growth.finished),
