@@ -4,6 +4,8 @@ the process that was telling it is killed."""
 from __future__ import annotations
 
 import shutil
+import signal
+import socket
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -104,6 +106,24 @@ def test_one_that_is_killed_while_it_tells_is_told_again_by_the_next(shop: Place
     with sqlite3.connect(shop.folder / ".surefoot" / "state.db") as store:
         assert store.execute("SELECT status, attempts FROM deliveries").fetchall() == [("sent", 2)]
     store.close()
+
+
+def test_a_mail_server_that_says_nothing_keeps_no_process_from_ending(shop: Place) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent, listening(Receiver()) as receiver:
+        process = serve(
+            shop,
+            receiver,
+            SUREFOOT_SMTP=f"smtp://127.0.0.1:{silent.getsockname()[1]}",
+            SUREFOOT_MAIL="leads=kim@shop.example",
+            SUREFOOT_MAIL_FROM="desk@shop.example",
+            SUREFOOT_DRAIN="10",
+        )
+        buy(process)
+        connection, _ = silent.accept()
+        with connection:
+            shop.until(lambda: len(receiver.requests) == 1)
+            process.send(signal.SIGTERM)
+            assert process.ends(within=10) == 0
 
 
 def test_a_service_that_could_tell_nobody_does_not_start(shop: Place) -> None:

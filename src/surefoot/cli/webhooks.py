@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -233,7 +232,6 @@ async def _send(endpoints: list[Endpoint], settings: Settings) -> list[Outcome]:
 
     clock = SystemClock()
     redactor().add(Secrets(secrets_in(settings, os.environ)))
-    with ThreadPoolExecutor(len(endpoints), "mail") as threads:
-        senders = senders_of(endpoints, settings, os.environ, clock, threads)
-        news = [trial(one.id, clock.now(), settings.url) for one in endpoints]
-        return await asyncio.gather(*(sender.send(one) for sender, one in zip(senders, news, strict=True)))
+    senders = senders_of(endpoints, settings, os.environ, clock)
+    news = [trial(one.id, clock.now(), settings.url) for one in endpoints]
+    return await asyncio.gather(*(sender.send(one) for sender, one in zip(senders, news, strict=True)))

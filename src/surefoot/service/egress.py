@@ -31,6 +31,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from ..errors import UsageError
+from .blocking import on_a_thread
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -121,7 +122,7 @@ class Egress:
 
 async def resolve(host: str, port: int) -> list[str]:
     """In the order in which the system would try them."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    found = await on_a_thread(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), "resolve")
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 

@@ -13,8 +13,6 @@ from __future__ import annotations
 import asyncio
 import smtplib
 import ssl
-from collections.abc import Callable
-from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,6 +26,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from ..core.clock import MICROS
 from ..core.jsons import dumps
 from ..errors import UsageError
+from .blocking import on_a_thread
 from .news import News, Outcome, words
 
 PATIENCE = 20.0
@@ -88,23 +87,16 @@ def must_be_address(text: str) -> None:
 
 
 class MailSender:
-    """`hand_over` blocks until the server has taken the mail; it runs on a thread of `threads`."""
-
-    def __init__(
-        self, server: MailServer, to: str, threads: Executor, hand_over: HandOver | None = None
-    ) -> None:
+    def __init__(self, server: MailServer, to: str) -> None:
         must_be_address(to)
         self._server = server
         self._to = to
-        self._threads = threads
-        self._hand_over = hand_over or hand_to_server
 
     async def send(self, news: News) -> Outcome:
         message = mail_of(news, self._to, self._server.sender)
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(IN_ALL):
-                await loop.run_in_executor(self._threads, self._hand_over, self._server, message)
+                await on_a_thread(lambda: hand_to_server(self._server, message), "mail")
         except smtplib.SMTPRecipientsRefused as error:
             code, said = next(iter(error.recipients.values()))
             lasts = 500 <= code < 600
@@ -118,11 +110,8 @@ class MailSender:
         return Outcome("sent", "taken by the mail server")
 
 
-HandOver = Callable[[MailServer, EmailMessage], None]
-
-
 def hand_to_server(server: MailServer, message: EmailMessage) -> None:
-    """Raises OSError, smtplib.SMTPException."""
+    """Blocks until the server has taken it. Raises OSError, smtplib.SMTPException."""
     trust = ssl.create_default_context()
     smtp: smtplib.SMTP
     if server.tls:

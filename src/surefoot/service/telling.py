@@ -16,7 +16,6 @@ import logging
 import os
 import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -58,7 +57,7 @@ BREATH = 5.0
 """Seconds after something broke."""
 
 GRACE = 5.0
-"""Seconds that attempts under way get when the process is stopped."""
+"""Seconds that attempts under way get at the end, at most; never more than a tenth of what a process has."""
 
 
 def wait_after(attempts: int, chance: float) -> float:
@@ -196,9 +195,8 @@ async def telling(
     endpoints = endpoints_of(settings)
     forget = redactor().add(Secrets(secrets_in(settings, environment)))
     stop, lanes = asyncio.Event(), []
-    threads = ThreadPoolExecutor(len(endpoints) or 1, "mail")
     try:
-        senders = senders_of(endpoints, settings, environment, service.clock, threads, post)
+        senders = senders_of(endpoints, settings, environment, service.clock, post)
         await _set(service.store, endpoints, service.clock.now())
         for endpoint, sender in zip(endpoints, senders, strict=True):
             lane = Lane(
@@ -215,13 +213,12 @@ async def telling(
     finally:
         stop.set()
         if lanes:
-            await asyncio.wait(lanes, timeout=GRACE)
+            await asyncio.wait(lanes, timeout=min(GRACE, settings.drain / 10))
         for task in lanes:
             task.cancel()  # what it has taken falls due again
         for broke in await asyncio.gather(*lanes, return_exceptions=True):
             if isinstance(broke, Exception):
                 log.error("telling broke", exc_info=broke)
-        threads.shutdown(wait=False, cancel_futures=True)
         forget()
 
 
@@ -236,7 +233,6 @@ def senders_of(
     settings: Settings,
     environment: Mapping[str, str],
     clock: Clock,
-    threads: ThreadPoolExecutor,
     post: Post | None = None,
 ) -> list[Sender]:
     """Raises UsageError for an endpoint to which nothing could ever be sent."""
@@ -252,7 +248,7 @@ def senders_of(
                     remedy="Set it to the server that takes mail: smtp://user:password@mail.example:587.",
                 )
             server = server_of(settings.smtp, settings.mail_from)
-            found.append(MailSender(server, endpoint.address, threads))
+            found.append(MailSender(server, endpoint.address))
             continue
         egress.place(endpoint.url)
         signer = signer or Signer(secrets_of(environment))
