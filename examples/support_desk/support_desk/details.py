@@ -83,20 +83,30 @@ def _pieces(mail: str, order: Order, products: Sequence[Product], *, money: bool
                 doubt="Something seems to be missing of the one piece: is all of its price asked for?"
             )
         return Details(items=everything)
-    whole, part = bool(phrases.WHOLE.search(mail)), bool(phrases.PART.search(mail))
-    match [line for line in order.lines if _said(mail, called.get(line.sku, set()))]:
+    about = _without_what_is_fine(mail)
+    whole, part = bool(phrases.WHOLE.search(about)), bool(phrases.PART.search(about))
+    match [line for line in order.lines if _said(about, called.get(line.sku, set()))]:
         case [] if whole and not part:
             return Details(items=everything)
         case [line] if line.quantity == 1 and not whole and not part:
             return Details(items=(Item(sku=line.sku, quantity=1),))
         case [line] if len(order.lines) == 1 and not part and (whole or not money):
-            if whole or _only_plural(mail, called.get(line.sku, set())):
+            if whole or _only_plural(about, called.get(line.sku, set())):
                 return Details(items=everything)
         case [_, *_] as meant if len(meant) == len(order.lines) and whole and not part:
             return Details(items=everything)
         case _:
             pass
     return _which(f"{order.number} has several pieces ({order.items}): which of them are meant?")
+
+
+def _without_what_is_fine(mail: str) -> str:
+    """The mail without sentences that only praise or keep something: it is not about those pieces."""
+    return " ".join(
+        said
+        for said in phrases.SENTENCE.findall(mail)
+        if phrases.NOT_ONLY_FINE.search(said) or not phrases.FINE.search(said)
+    )
 
 
 def _which(doubt: str) -> Details:

@@ -8,9 +8,10 @@ none of them leads to an act: all that they can do is to put a mail in front of 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import NamedTuple
 
+from . import wishes
 from .schemas import Intent
 
 ALL: frozenset[Intent] = frozenset(
@@ -142,39 +143,6 @@ REASONS = (
 )  # fmt: skip
 """In this order; the first that fits is told."""
 
-# What a sentence about each wish sounds like. One that stands there, and is not the wish that was read, is a
-# second wish or a condition.
-_CUES: Mapping[Intent, re.Pattern[str]] = {
-    "refund": re.compile(r"\b(?:refund\w*|reimburs\w*|money back)\b", re.IGNORECASE),
-    "cancel": re.compile(r"\b(?:cancel\w*|annul\w*|(?:do not|don't|dont) (?:send|ship)\b)", re.IGNORECASE),
-    "track": re.compile(
-        r"\b(?:where (?:is|are) (?:my|the|it)|where's (?:my|the)|when will|status of)\b", re.IGNORECASE
-    ),
-    "address": re.compile(
-        r"\b(?:(?:new|change of|change the|delivery|shipping|correct) address|deliver (?:it )?to)\b",
-        re.IGNORECASE,
-    ),
-    "return": re.compile(
-        r"\b(?:returns? label|send (?:it|them|the \w+) back|(?:to|i'd) return)\b", re.IGNORECASE
-    ),
-    "exchange": re.compile(r"\b(?:exchange\w*|swap\w*)\b", re.IGNORECASE),
-}  # fmt: skip
-_GOES_WITH: Mapping[Intent, frozenset[str]] = {
-    "cancel": frozenset({"refund", "track"}),  # what was paid goes back; "tell me when it is cancelled"
-    "return": frozenset({"refund"}),  # the money follows
-    "exchange": frozenset({"return"}),  # the other one goes back
-    "refund": frozenset({"track", "return"}),
-    "address": frozenset({"track"}),
-    "track": frozenset({"address"}),
-    "other": ALL,
-}
-"""Cues that belong to a wish all the same."""
-_NOT = re.compile(
-    r"(?:\b(?:not|never|no|nothing|without|rather than|instead of(?: an?)?)|n't|\bdont)\b"
-    r"(?: (?!but\b|please\b|only\b|just\b)[\w']+){0,3}? "
-    r"(?:refund\w*|cancel\w*|money back|reimburs\w*|return\w*|exchange\w*)",
-    re.IGNORECASE,
-)
 _FAULT = re.compile(
     r"(?<!not )(?<!nothing )(?<!never )(?<!isn't )\b(?:broke\w*|crack\w*|smash\w*|shatter\w*|defect\w*|faulty"
     r"|damag\w*|soak\w*|swoll?en|ruin\w*|spoil\w*|wet|rotten|scratch\w*|stain\w*|dent(?:s|ed)?|burn\w*"
@@ -189,12 +157,11 @@ def doubt(intent: Intent, text: str) -> str:
     for reason in REASONS:
         if intent in reason.matters and reason.pattern.search(plain):
             return reason.says
-    wished = _NOT.sub(" ", plain)
-    for other, cue in _CUES.items():
-        if other == intent:
-            if cue.search(plain) and not cue.search(wished):
-                return f"it says that '{intent}' is not wanted"
-        elif other not in _GOES_WITH[intent] and cue.search(wished):
+    said, wished = wishes.hinted(plain), wishes.hinted(wishes.without_noes(plain))
+    if intent in said and intent not in wished:
+        return f"it says that '{intent}' is not wanted"
+    for other in wished:
+        if other != intent and other not in wishes.GOES_WITH[intent]:
             return f"it sounds like '{intent}' and like '{other}'"
     if intent == "return" and _FAULT.search(plain):
         return "it speaks of a fault, which is no reason to send back but to give money back"

@@ -26,6 +26,15 @@ PART = pattern(
     | \b(?:apart\ from|all\ but|but\ not|not\ the|instead\ of)\b"""
 )
 """Not all of it is meant, or perhaps not. It only matters where there are several pieces."""
+SENTENCE = re.compile(r"[^.!?\n]+[.!?\n]*")
+FINE = pattern(
+    r"\b(?:fine|perfect|lovely|great|wonderful|ok|okay|all\ right|keep|keeping|kept|works|happy)\b"
+)
+NOT_ONLY_FINE = pattern(
+    r"""\b(?:no|not|never|but|except|only|if|too|one|back|money|return\w*|refund\w*|exchang\w*)\b
+    | n['’]t\b | ,"""
+)
+"""A sentence with the first and without the second praises or keeps something, and says nothing else."""
 TWICE = pattern(
     r"""\b(?:charg|bill|debit|paid|pay|deduct|taken|took|book)\w*\b[^.!?]{0,60}
     \b(?:twice|double|again|(?:two|2)\ times)\b

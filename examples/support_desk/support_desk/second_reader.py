@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from . import doubts
+from . import doubts, wishes
 from .schemas import Intent, SecondReading, Ticket
 from .themes import themes
 
@@ -32,6 +32,8 @@ SURE: Mapping[Intent, float] = {
 }
 """Below this probability the reader is not sure. Chosen on the desk's tickets and `probes/tuning.json`, never
 on the sets that measure."""
+PLAINLY = 0.1
+"""Enough where the mail asks for it in so many words, as `wishes.plain` finds them."""
 FAMILIAR = 0.6
 """At least this share of a ticket's words stands in the examples; another language has next to none."""
 LONGEST = 6_000
@@ -120,6 +122,9 @@ def _intent(text: str) -> tuple[Intent, str]:
     if len(text) > LONGEST:
         return "other", "it is too long for a mail with one wish"
     intent, probability = model.classify(text)
+    asked = wishes.plain(text)
+    if asked and (likely := model.likelihoods(text)[INTENTS.index(asked)]) >= PLAINLY:
+        intent, probability = asked, max(likely, SURE[asked])
     if model.familiar(text) < FAMILIAR:
         return intent, "the wording is not familiar"
     if number := unread_number(text):
