@@ -139,6 +139,7 @@ def test_what_others_wrote_and_what_programs_add_is_not_read(text: str, own: str
         "As I said on the phone, SD-1163 is to be cancelled.",
         "A friend of mine returned the same lamp. Can I return SD-1163?",
         "Which address does SD-1163 go to? I hope it is 14 Mill Lane, 2041 Hillport.",
+        "Could you please return my call about SD-1163?",
         "Please refund SD-116, it is broken.",
         "Please refund SD-11634, it is broken.",
         "Please refund SD-I163, it is broken.",
@@ -161,6 +162,11 @@ def test_no_act_follows_from_a_ticket_that_gives_reason_to_doubt(text: str) -> N
         ("Could you please send SD-1163 to our new address? It is 7 Quay Street, 2093 Saltmarsh.", "address"),
         (
             "The lamp of SD-1163 arrived broken. How do I get my money back? Thank you for your help.",
+            "refund",
+        ),
+        # Asked for in so many words: what else the letters sound like counts for less.
+        (
+            "Good day. I am disappointed: all over the towels of SD-1163 there are spots. I expect a full refund.",
             "refund",
         ),
     ],

@@ -79,5 +79,5 @@ def hinted(text: str) -> list[Intent]:
 def plain(text: str) -> Intent | None:
     """The one wish that the text asks for in so many words; None where there is none, or more than one."""
     said = without_noes(text.replace("\u2019", "'"))
-    found = [intent for intent, pattern in _PLAIN.items() if pattern.search(said)]
+    found: list[Intent] = [intent for intent, pattern in _PLAIN.items() if pattern.search(said)]
     return found[0] if len(found) == 1 else None
