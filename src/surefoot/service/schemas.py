@@ -241,7 +241,7 @@ class RunItem(Answered):
     item: str
     kind: ItemKind
     step: str | None
-    status: ItemStatus
+    status: str
     reason: str
     tool: str | None
     args: Any
@@ -397,7 +397,7 @@ class Workers(Answered):
 
 
 class StepDefinition(Answered):
-    name: str
+    step: str
     needs: list[str]
     output_schema: dict[str, Any]
 
