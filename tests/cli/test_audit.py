@@ -64,6 +64,77 @@ def test_an_export_holds_no_exact_value_and_can_be_verified_elsewhere(
     assert (said.code, said.json["signed"]) == (0, True)
 
 
+def put_back(shell: Shell, copy: Path) -> None:
+    """As whoever has a copy of the database would: its write-ahead log is not there any more."""
+    place = shell.folder / ".surefoot" / "state.db"
+    for file in place.parent.glob("state.db-*"):
+        if file.is_file():
+            file.unlink()
+    shutil.copy(copy, place)
+
+
+def copied(shell: Shell) -> Path:
+    copy = shell.folder / "copy.db"
+    source = sqlite3.connect(shell.folder / ".surefoot" / "state.db")
+    with sqlite3.connect(copy) as target:
+        source.backup(target)
+    source.close()
+    return copy
+
+
+def test_an_old_copy_put_back_is_found_against_an_export(shell: Shell) -> None:
+    shell.here("run", "till:till", "--input", "large.json", "--key", "one")
+    copy = copied(shell)
+    (item,) = shell.here("inbox", "list", "--json").lines
+    shell.here("inbox", "decide", item["item"], "deny", "--by", "kim")
+    shell.here("work", "till:till", "--until-idle")
+    shell.here("run", "till:till", "--input", "small.json", "--key", "two")
+    shell.here("audit", "export", "--output", "audit.jsonl")
+    assert shell.here("audit", "verify", "--against", "audit.jsonl").code == 0
+    put_back(shell, copy)
+    assert shell.here("audit", "verify").code == 0, "whole in itself"
+    said = shell.here("audit", "verify", "--against", "audit.jsonl", "--json")
+    assert said.code == 1
+    assert sorted(one["problem"] for one in said.json["findings"]) == ["cut_off", "no_run"]
+    said = shell.here("audit", "verify", item["run"], "--against", "audit.jsonl", "--json")
+    assert [one["problem"] for one in said.json["findings"]] == ["cut_off"]
+
+
+def test_a_journal_that_went_on_in_another_way_is_found_against_an_export(shell: Shell) -> None:
+    shell.here("run", "till:till", "--input", "large.json", "--key", "one")
+    copy = copied(shell)
+    (item,) = shell.here("inbox", "list", "--json").lines
+    for decision in ("deny", "approve"):
+        shell.here("inbox", "decide", item["item"], decision, "--by", "kim")
+        shell.here("work", "till:till", "--until-idle")
+        if decision == "deny":
+            shell.here("audit", "export", "--output", "audit.jsonl")
+            put_back(shell, copy)
+    assert shell.here("audit", "verify").code == 0
+    said = shell.here("audit", "verify", "--against", "audit.jsonl", "--json")
+    assert [one["problem"] for one in said.json["findings"]] == ["changed"]
+
+
+def test_a_forgotten_run_that_was_put_back_is_found_against_an_export(shell: Shell, export: Path) -> None:
+    copy = copied(shell)
+    run = next(line["run"] for line in _lines(export) if line.get("kind") == "run.finished")
+    shell.here("forget", run)
+    shell.here("audit", "export", "--output", "after.jsonl")
+    assert shell.here("audit", "verify", "--against", "audit.jsonl").code == 0, "forgotten since is in order"
+    put_back(shell, copy)
+    said = shell.here("audit", "verify", "--against", "after.jsonl", "--json")
+    (finding,) = said.json["findings"]
+    assert "was forgotten" in finding["what"]
+
+
+def test_an_export_that_was_changed_proves_nothing(shell: Shell, export: Path) -> None:
+    export.write_text(export.read_text().replace('"seq":3', '"seq":4', 1))
+    said = shell.here("audit", "verify", "--against", "audit.jsonl", "--json")
+    assert said.code == 1
+    assert {one["problem"] for one in said.json["findings"]} == {"file"}
+    assert shell.here("audit", "verify", "--file", "audit.jsonl", "--against", "audit.jsonl").code == 2
+
+
 def test_an_export_of_some_runs_and_to_stdout(shell: Shell, export: Path) -> None:
     runs = [line["run"] for line in shell.here("runs", "list", "--json").lines]
     said = shell.here("audit", "export", runs[0], "--output", "-")

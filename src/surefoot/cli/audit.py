@@ -15,6 +15,7 @@ from ..core.clock import iso
 from ..errors import UsageError
 from ..orchestrator.clock import SystemClock
 from ..settings import Settings
+from ..state.against import compare
 from ..state.audit import Finding
 from ..state.examine import Examined, Examiner
 from ..state.export import Checked, Writer, check_file
@@ -39,6 +40,7 @@ def audit() -> None:
       surefoot audit verify
       surefoot audit verify RUN
       surefoot audit export --since 30d --output audit.jsonl
+      surefoot audit verify --against audit.jsonl
       surefoot audit verify --file audit.jsonl --keys keys.json
     """
 
@@ -56,34 +58,61 @@ def audit() -> None:
     "--keys",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="With --file: the key ring. [default: SUREFOOT_MASTER_KEY, or keys.json beside the store]",
+    help="The key ring of --file or --against. [default: SUREFOOT_MASTER_KEY, or keys.json beside the store]",
 )
-def verify(given: Given, run: str | None, source: Path | None, keys: Path | None) -> int:
+@click.option(
+    "--against",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Also check that all is still there that this earlier export holds.",
+)
+def verify(
+    given: Given, run: str | None, source: Path | None, keys: Path | None, against: Path | None
+) -> int:
     """Check one journal, or all of them and what stands beside them.
 
     Shows a changed, added, removed or cut-off event, a swapped run or sealed value, a run that is gone
     though something still names it, and rows (status, inbox, mail, keys, ledger) that do not say what the
-    journals say. It cannot show a whole store that was put back to an earlier state: compare with a backup
-    or an export for that. Without the key ring a --file is checked for its chain alone. Exit code 1 where
-    something is not as it was written.
+    journals say. A store that was put back to an earlier state is whole in itself: --against an export that
+    lies elsewhere shows what has gone since. Without the key ring a --file is checked for its chain alone.
+    Exit code 1 where something is not as it was written.
     """
+    if source is not None and against is not None:
+        raise UsageError(
+            "--file and --against exclude each other",
+            why="a file is checked by itself, or the store against it",
+            remedy="Leave one out.",
+        )
     if source is not None:
         return _verify_file(given, source, keys, run)
-    if keys is not None:
+    if keys is not None and against is None:
         raise UsageError(
-            "--keys is for --file", why="a store has its own key ring", remedy="Leave one of them out."
+            "--keys is for --file and --against",
+            why="a store has its own key ring",
+            remedy="Leave one of them out.",
         )
 
     async def look() -> Examined:
         async with open_store(given.settings) as opened:
             examiner = Examiner(opened.store, opened.keyring, SystemClock().now)
-            if run is None:
-                return await examiner.everything()
-            await opened.run(run)
-            return await examiner.one(run)
+            if run is not None:
+                await opened.run(run)
+            found = await (examiner.everything() if run is None else examiner.one(run))
+            if against is not None:
+                found.findings += await _missing(opened, against, keys, run)
+            return found
 
     found = go(look())
     return _tell(given, {"runs": found.runs, "events": found.events}, found.findings)
+
+
+async def _missing(opened: Opened, export: Path, keys: Path | None, run: str | None) -> list[Finding]:
+    """What an earlier export holds and the store does not. An export that somebody changed proves nothing."""
+    with export.open("rb") as lines:
+        earlier = check_file(lines, opened.keyring if keys is None else Keyring.load(keys))
+    if earlier.findings:
+        return earlier.findings
+    return await compare(opened.store, [end for end in earlier.ends if run in (None, end.run)])
 
 
 def _verify_file(given: Given, source: Path, keys: Path | None, run: str | None) -> int:

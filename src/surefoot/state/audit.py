@@ -2,8 +2,8 @@
 
 What this shows: a changed byte, a removed, added or swapped event, a cut-off end, the journal of another run
 in its place. Whether the rows beside the journals say what the journals say is `crosscheck`'s. What neither
-can show: a whole database put back to an earlier state, and a run that nothing names any more; compare with a
-backup, an export or what the other side knows for that.
+can show: a whole database put back to an earlier state, and a run that nothing names any more; `against`
+compares with an earlier export for that.
 """
 
 from __future__ import annotations

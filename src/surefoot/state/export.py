@@ -90,16 +90,28 @@ def _message(digest: bytes) -> bytes:
     return b"export|" + digest
 
 
+@dataclass(frozen=True, slots=True)
+class End:
+    """How far a run had come when it was exported; `head` is the hash of its last event."""
+
+    run: str
+    seq: int
+    head: bytes
+    pruned: bool
+    forgotten: bool
+
+
 @dataclass
 class Checked:
     """`unchecked` are events of old stores whose link needs the sealed value; `is_signed` tells whether a key
-    ring was at hand."""
+    ring was at hand; `ends` are those of its runs."""
 
     runs: int = 0
     events: int = 0
     unchecked: int = 0
     is_signed: bool = False
     findings: list[Finding] = field(default_factory=list)
+    ends: list[End] = field(default_factory=list)
 
 
 def check_file(lines: Iterable[bytes], keyring: Keyring | None) -> Checked:
@@ -162,9 +174,11 @@ class _Check:
             self._say(content["run"], "the run stands in the file twice")
         self._seen.add(content["run"])
         self._run, self._before, self._expected = content, GENESIS, 1
+        flags = {"pruned": content["pruned"], "forgotten": content["forgotten"]}
+        head = bytes.fromhex(content["head"])
+        self.found.ends.append(End(content["run"], content["seq"], head, **flags))
         if self._keyring is not None:
-            flags = {"pruned": content["pruned"], "forgotten": content["forgotten"]}
-            message = head_message(content["run"], content["seq"], bytes.fromhex(content["head"]), **flags)
+            message = head_message(content["run"], content["seq"], head, **flags)
             if not self._keyring.verify(message, bytes.fromhex(content["signature"])):
                 self._say(content["run"], "the signature of the journal's end does not fit")
 
