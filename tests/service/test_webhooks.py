@@ -220,6 +220,16 @@ async def test_nothing_private_or_secret_is_told_stored_or_logged(
     assert "delivery 1 to" in caplog.text
 
 
+async def test_news_stays_small_whatever_a_ticket_holds(clock: ManualClock) -> None:
+    receiver = Receiver()
+    async with serving("memory:", clock) as service, tell(service, receiver):
+        await asked(service, Ticket(text="long " * 20_000))
+        await settled(service, 1)
+    (request,) = receiver.requests
+    assert len(request.body) < 20_000
+    assert len(request.news["data"]["item"]["args"]["note"]) < 5_000
+
+
 async def test_what_signs_is_not_even_kept_sealed(
     clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ import smtplib
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -157,6 +158,20 @@ async def test_people_hear_of_what_they_must_know_and_of_nothing_more(clock: Man
     assert box.mails[-1]["Subject"] == "little-desk: refund has expired, and nobody decided"
 
 
+async def test_nobody_gets_mail_for_what_was_decided_before_it_was_sent(clock: ManualClock) -> None:
+    async with mail_server() as box:
+        box.says = ["451 come back"]
+        async with serving("memory:", clock) as service, telling(service, by_mail(box), environment={}):
+            _, item = await asked(service)
+            await settled(service, 1, "waiting")
+            await service.runtime.decide(item, Approve(by="kim"))
+            await advance(clock, 10)
+            rows = await settled(service, 2)
+    assert [one.status for one in rows] == ["dropped", "dropped"]
+    assert "not sent: it needs no decision any more" in [one.answer for one in rows]
+    assert box.mails == []
+
+
 async def test_a_mailbox_may_be_a_webhook_for_any_news(clock: ManualClock) -> None:
     async with mail_server() as box:
         settings = told(webhooks="mailto:ops@shop.example", smtp=box.url, mail_from=FROM)
@@ -282,7 +297,8 @@ async def test_mail_goes_over_tls_with_its_password(tmp_path: Path, monkeypatch:
     for how in ("tls", "starttls"):
         async with mail_server(**{how: server}) as box:
             where = box.url.replace("127.0.0.1", "localhost").replace("//", "//kim:pass%3Aword%2F1@")
-            await asyncio.to_thread(hand_to_server, server_of(where, FROM), mail)
+            elsewhere = replace(server_of(where, FROM), plain=False)  # as if it were not beside us
+            await asyncio.to_thread(hand_to_server, elsewhere, mail)
         assert len(box.mails) == 1
         assert box.logins == [b"kim", b"pass:word/1"]
 

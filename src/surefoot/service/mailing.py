@@ -4,8 +4,8 @@ A mail shows views, like everything that leaves the store, with the page that sh
 that decide it. What a customer wrote can break no header and no line. The Message-ID stays the same however
 often it is sent, so a mailbox that got it twice shows it once.
 
-Nothing goes over the network in the clear: `smtps://` begins with TLS, `smtp://` demands STARTTLS, but for a
-server on the loopback address, and for one whose URL ends in `?tls=no`, to which no password is given then.
+Nothing goes over the network in the clear: `smtps://` begins with TLS, and `smtp://` demands STARTTLS, but
+for a server on the loopback address, and for one whose URL ends in `?tls=no`, which then has no password.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class MailServer:
     tls: bool
     """From the first byte on."""
     plain: bool
-    """Without STARTTLS, where it is not offered."""
+    """Never."""
     user: str
     password: str = field(repr=False)
     sender: str
@@ -120,7 +120,7 @@ def hand_to_server(server: MailServer, message: EmailMessage) -> None:
         smtp = smtplib.SMTP(server.host, server.port, timeout=PATIENCE)
     with smtp:
         smtp.ehlo()
-        if not server.tls and (smtp.has_extn("starttls") or not server.plain):
+        if not (server.tls or server.plain):
             smtp.starttls(context=trust)
         if server.user:
             smtp.login(server.user, server.password)

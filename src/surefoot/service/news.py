@@ -20,6 +20,12 @@ from ..orchestrator.views import item_row_json, run_row_json
 from ..state.deliveries import DeliveryRow
 from ..state.store import Store
 
+LARGEST = 64_000
+"""Characters of an item; of a larger one the arguments are left out, and can be seen where its link leads."""
+
+LONGEST = 4_000
+"""Characters of one text."""
+
 OURS = frozenset(
     "run item workflow version status kind step tool choices usage waiting_for "
     "created updated due opened expires decided forgotten".split()
@@ -66,6 +72,8 @@ async def news_of(store: Store, delivery: DeliveryRow, url: str | None = None) -
     if delivery.item is not None:
         row = await store.item(delivery.item)
         item = {"item": delivery.item} if row is None else _shown(item_row_json(row))
+        if len(dumps(item)) > LARGEST:
+            item |= {"args": None, "evidence": [], "cut": True}
         data["item"] = item | _link(url, "inbox", delivery.item)
     return News(message_id(delivery), delivery.type, delivery.at, data)
 
@@ -97,7 +105,8 @@ def _redacted(value: Any) -> Any:
     """JSON of views, every text of it redacted as this process knows to."""
     match value:
         case str():
-            return redactor().withhold(value)
+            text = redactor().withhold(value)  # before it is cut: half a card's number looks like none
+            return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
         case Mapping():
             return {redactor().withhold(str(key)): _redacted(one) for key, one in value.items()}
         case list() | tuple():

@@ -148,6 +148,8 @@ class Lane:
         item = await self._store.item(taken.item)
         if item is None:
             return "its item is gone"
+        if taken.type == "item.opened" and item.status != "open":
+            return "it needs no decision any more"
         return None if self._endpoint.wants(item.queue) else "it is for another group"
 
     async def _send(self, taken: DeliveryRow) -> Outcome:
