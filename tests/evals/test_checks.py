@@ -230,6 +230,15 @@ def test_who_was_asked() -> None:
     assert Case().against(state, asked={"who": ["leads"]}) == ["asked.who: expected leads, got desk"]
 
 
+def test_why_they_were_asked() -> None:
+    state = RunState()
+    review = e.ReviewOpened("i", "The mail is\ntoo long.", ["settle"], queue="desk", step="triage")
+    state.items = {"i": ItemState("i", "review", review, 0)}
+    assert Case().against(state, asked={"why": ["is TOO long"]}) == []
+    (said,) = Case().against(state, asked={"why": ["too short"]})
+    assert said == """asked.why: expected 'too short', got ["The mail is\\ntoo long."]"""
+
+
 # ── the world ────────────────────────────────────────────────────────────────────────────────────
 
 ORDER = {"status": "paid", "total": "5.00", "to": {"city": "Ulm", "zip": "89073"}}

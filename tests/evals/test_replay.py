@@ -16,7 +16,7 @@ from surefoot.evals.record import record
 from surefoot.evals.replay import replay
 from surefoot.evals.results import SuiteResult
 from surefoot.evals.suite import Suite, load
-from surefoot.evals.trial import Stage
+from surefoot.evals.trial import Broken, Stage
 from surefoot.testing import ScriptedModel
 
 from .test_trial import STAGE, Ticket, flow, look, pay, world
@@ -230,3 +230,21 @@ def test_a_recording_that_was_tampered_with_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(InvalidInput, match="not the one that its key"):
         Recording.read(path)
+
+
+async def test_what_other_checks_accepted_is_not_accepted_by_these(tmp_path: Path) -> None:
+    suite = await accepted(tmp_path, SMALL)
+    old = [replace(line, grader=baseline.GRADER - 1) for line in baseline.read(suite.baseline).values()]
+    baseline.write(suite.baseline, old)
+    result = await replayed(suite)
+    assert (result.verdict, "accepted by other checks" in result.reasons[0]) == ("inconclusive", True)
+
+
+@pytest.mark.parametrize("turns", [{"read": TURNS["read"][:1]}, {}])
+async def test_written_turns_that_end_too_early_are_the_scenarios_mistake(
+    tmp_path: Path, turns: dict[str, Any]
+) -> None:
+    short = SMALL | {"turns": turns, "expect": {"status": "failed"}}
+    (scenario,) = written(tmp_path, short).scenarios
+    with pytest.raises(Broken, match=f"the script has no turn {len(turns) + 1} for step 'read'"):
+        await record(stage_of(), scenario)

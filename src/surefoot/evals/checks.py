@@ -143,6 +143,11 @@ def asked(expect: Expect, played: Played) -> Iterator[Failure]:
         for name in names:
             if name not in found:
                 yield Failure(check, name, ", ".join(sorted(filter(None, found))) or "nothing")
+    reasons = [one.reason for one in requests]
+    told = _plain("\n".join(reasons))
+    for text in wanted.why:
+        if _plain(text) not in told:
+            yield Failure("asked.why", repr(text), shown(reasons))
 
 
 # ── the world ────────────────────────────────────────────────────────────────────────────────────

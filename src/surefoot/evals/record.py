@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..core.jsons import loads
-from ..core.model import Model
-from ..errors import UsageError
+from ..core.model import ModelAnswer, ModelRequest
+from ..errors import ModelRefused, UsageError
 from ..models.recordings import RecordingModel, Turn
 from ..testing import Say as SayTurn
 from ..testing import ScriptedModel, UseTools
@@ -21,7 +21,7 @@ from .recording import Recording, ToolTurn
 from .replay import scored
 from .results import Played, Trial
 from .scenario import Say, Scenario
-from .trial import Stage, play, stage_of
+from .trial import Broken, Stage, play, stage_of
 
 IN_CI = ("CI", "GITHUB_ACTIONS", "GITLAB_CI", "BUILDKITE", "JENKINS_URL", "TEAMCITY_VERSION", "TF_BUILD")
 
@@ -41,7 +41,23 @@ def must_not_be_ci(environment: Mapping[str, str] = os.environ) -> None:
         )
 
 
-def script_of(scenario: Scenario) -> Model | None:
+class Script(ScriptedModel):
+    """Written turns. `ended` tells of requests beyond the last one: to the workflow they are refused, and
+    that must not become what the scenario shows."""
+
+    def __init__(self, turns: Mapping[str, list[ScriptTurn]]) -> None:
+        super().__init__(turns)
+        self.ended: list[str] = []
+
+    async def request(self, request: ModelRequest) -> ModelAnswer:
+        try:
+            return await super().request(request)
+        except ModelRefused as error:
+            self.ended.append(error.what)
+            raise
+
+
+def script_of(scenario: Scenario) -> Script | None:
     """Its written turns; None where it has none, and a model is to be asked."""
     if not scenario.turns and scenario.origin != "written":
         return None
@@ -49,20 +65,23 @@ def script_of(scenario: Scenario) -> Model | None:
         step: [SayTurn(one.say) if isinstance(one, Say) else UseTools(list(one.use)) for one in said]
         for step, said in scenario.turns.items()
     }
-    return ScriptedModel(turns)
+    return Script(turns)
 
 
 async def record(
     stage: Stage, scenario: Scenario, before: Recording | None = None
 ) -> tuple[Recording, Trial]:
-    """Plays the scenario once, with its written turns or else with the stage's models. Raises Broken. What
-    was answered is kept whether or not the checks pass: whoever records looks at the trial."""
+    """Plays the scenario once, with its written turns or else with the stage's models. What was answered is
+    kept whether or not the checks pass: whoever records looks at the trial. Raises Broken, also where the
+    written turns end too early."""
     heard: list[Turn] = []
     script = script_of(scenario)
     models = [RecordingModel(model, heard.append, script) for model in stage.models]
     stage = stage_of(stage, scenario)
     tools = None if stage.world is not None or before is None else before.tools
     played = await play(stage, scenario, models, tools=tools)
+    if script is not None and script.ended:
+        raise Broken(f"{script.ended[0]}; write what the model says there")
     trial = scored(scenario, played, None, took=0.0)
     versions = {turn.answer.version for turn in heard if turn.answer is not None} - {""}
     recording = Recording(

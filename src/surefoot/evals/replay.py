@@ -159,7 +159,9 @@ def judged(scenario: Scenario, trial: Trial, line: Line | None) -> ScenarioResul
         case "pass":
             if line is None:
                 verdict, why = "inconclusive", "it is not in the baseline: accept it with --accept"
-            elif line.grader == accepted.GRADER and (otherwise := accepted.changed(line, trial)):
+            elif line.grader != accepted.GRADER:
+                verdict, why = "inconclusive", "it was accepted by other checks: accept it anew with --accept"
+            elif otherwise := accepted.changed(line, trial):
                 verdict, why = "red", "; ".join(otherwise)
     drift = next((miss.drift for miss in trial.misses if miss.drift), "") or ""
     return ScenarioResult(

@@ -217,6 +217,8 @@ class Asked(Part):
     """Tools or steps that a person was asked about."""
     who: list[Some] = []
     """Groups and queues that were asked."""
+    why: list[Some] = []
+    """Texts that the reasons told to people must hold: which rule it was that asked."""
 
     @model_validator(mode="after")
     def _complete(self) -> Asked:
