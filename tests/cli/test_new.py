@@ -71,6 +71,10 @@ def test_what_it_prints_works_in_the_new_project(shell: Shell, monkeypatch: pyte
     lines = [line.strip() for line in said.err.splitlines()]
     assert any(line.startswith("surefoot run --input claims_desk/tickets/02-towels.json") for line in lines)
     assert (shell.folder / "made" / "claims_desk" / "tickets" / "02-towels.json").is_file()
+    first, *_ = [line for line in lines if line.startswith("surefoot ")]
+    assert first.startswith("surefoot serve "), "what a newcomer does first"
+    readme = (shell.folder / "made" / "README.md").read_text(encoding="utf-8")
+    assert readme.index("surefoot[service,embedded]") < readme.index("surefoot serve")
     checked = subprocess.run(
         [sys.executable, "-m", "surefoot", "check", "--json"],
         cwd=shell.folder / "made",

@@ -121,7 +121,7 @@ def test_a_form_begins_with_a_refund_for_the_leads_and_shows_an_answer_and_a_dou
     names = [next(name for name, ticket in TICKETS.items() if ticket == one) for one in examples]
     results = [worked(name) for name in names]
     assert [outcome(one) for one in results] == ["leads", "informed", "person"]
-    assert results[0].waiting_for[0].args == {"number": "SD-1156", "amount": "54.00"}
+    assert results[0].waiting_for[0].args == {"number": "SD-1163", "amount": "80.00"}
 
 
 def test_a_mail_of_html_only_is_read_as_its_visible_text() -> None:

@@ -48,10 +48,11 @@ def new(given: Given, folder: Path, name: str | None) -> int:
         return DONE
     say = given.output.say
     say(f"{folder} is a project of its own now, with the workflow {project} in {package}/.\n", "good")
-    say(f"  cd {folder}\n  python -m pytest        its tests: every ticket ends as it should")
-    say("  surefoot check          what may it do, and what is missing?")
-    say(f"  surefoot run --input {package}/tickets/02-towels.json\n")
-    say("README.md tells where to change what.")
+    say(f"  cd {folder}\n  surefoot serve          see it in the browser: start a run, approve a refund")
+    say(f"  surefoot run --input {package}/tickets/02-towels.json")
+    say("  python -m pytest        its tests: every ticket ends as it should")
+    say("  surefoot check          what may it do, and what is missing?\n")
+    say("README.md tells what to install for that, and where to change what.")
     return DONE
 
 
