@@ -87,6 +87,14 @@ async def test_every_route_is_refused_without_a_token_that_has_its_scope(rig: Ri
     assert seen >= 22
 
 
+async def test_who_asks_is_looked_at_before_what_is_sent(rig: Rig) -> None:
+    token = await rig.token("runs:read")
+    async with rig.client() as nobody, rig.client(token) as reader:
+        for client, status, code in ((nobody, 401, "not_authenticated"), (reader, 403, "scope_missing")):
+            for path in ("/v1/runs", "/v1/runs?x=1", "/v1/inbox/i/decision", "/v1/deliveries/x/replay"):
+                problem(await client.post(path, content=b"{" * 500_000), status, code)
+
+
 async def test_reading_changes_nothing_and_changing_is_no_get(rig: Rig) -> None:
     for method, _, route in requests_of(rig):
         needs = scope_of(route)

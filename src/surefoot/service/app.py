@@ -35,7 +35,7 @@ def build(service: Service) -> FastAPI:
     )
     app.state.service = service
     # Not with include_router: found one by one, in one list, a request is routed in a third of the time.
-    for part in (health.api, runs.api, stream.api, inbox.api, operations.api, _document(app, service)):
+    for part in (runs.api, stream.api, inbox.api, operations.api, health.api, _document(app, service)):
         app.router.routes.extend(part.routes)
     app.add_exception_handler(SurefootError, _ours)
     app.add_exception_handler(RequestValidationError, _invalid)
