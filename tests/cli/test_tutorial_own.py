@@ -14,6 +14,22 @@ from .test_tutorial import BLOCK, flat
 
 PAGE = Path(__file__).parents[2] / "docs" / "tutorial-own-workflow.md"
 
+RENEWED_BEFORE = """
+import asyncio, sqlite3
+from library_desk.books import place
+from library_desk.library import open_library
+
+async def twice():
+    async with open_library() as library:
+        first = await library.renew("L-101", 3, idempotency_key="k")
+        with sqlite3.connect(place()) as db:
+            db.execute("UPDATE loans SET awaited = 1 WHERE number = 'L-101'")
+        assert await library.renew("L-101", 3, idempotency_key="k") == first
+
+asyncio.run(twice())
+"""
+"""A key that is known is answered as before, also where a new request would be refused by now."""
+
 
 @pytest.mark.slow
 def test_every_command_of_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
@@ -61,3 +77,13 @@ def test_every_command_of_the_tutorial_does_what_it_says(tmp_path: Path) -> None
                 )
     assert given >= 12
     assert not re.search(r"\bshop\.py\b", " ".join(str(file) for file in start.rglob("*.py")))
+    known = subprocess.run(
+        [sys.executable, "-c", RENEWED_BEFORE],
+        cwd=folder,
+        env={**environment, "LIBRARY_DESK_SHOP": str(tmp_path / "library.db")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert known.returncode == 0, known.stderr
