@@ -158,7 +158,10 @@ def listening(receiver: Receiver, tls: ssl.SSLContext | None = None) -> Iterator
         def log_message(self, *_: Any) -> None:
             pass  # stderr is for what went wrong
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 128  # with five, one of eight that come at once would have to knock twice
+
+    server = Server(("127.0.0.1", 0), Handler)
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

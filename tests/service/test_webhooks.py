@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from standardwebhooks import WebhookVerificationError
 
@@ -430,6 +431,53 @@ async def test_one_that_dies_before_it_settles_leaves_it_to_be_sent_again(
     first, second = receiver.requests
     assert (first.id, first.news["type"]) == (second.id, second.news["type"])
     assert (delivery.run, delivery.status, delivery.attempts) == (run.id, "sent", 2)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whatever_fails_and_dies_everything_arrives(
+    clock: ManualClock, tmp_path: Path, seed: int
+) -> None:
+    """Two processes tell, receivers fail in every way, and now and then one of the two dies and starts again."""
+    chance, receiver = random.Random(seed), Receiver()
+
+    async def post(url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        match chance.randrange(16):
+            case 0:
+                raise TimeoutError
+            case 1:
+                raise ZeroDivisionError
+            case 2:
+                await receiver.post(url, headers, body)
+                raise httpx2.ReadError("it has taken it, and its answer was lost")
+            case 3:
+                await receiver.post(url, headers, body)
+                raise asyncio.CancelledError  # its process ends here
+            case 4:
+                return Answer(chance.choice([302, 400, 404, 409, 429, 500, 502]), {}, "")
+        return await receiver.post(url, headers, body)
+
+    hooks = f"{HOOK},https://other.example/hook"
+    store, settings = f"sqlite:///{tmp_path}/state.db", told(webhooks=hooks)
+    async with serving(store, clock) as one, serving(store, clock) as two:
+        async with tell(one, receiver, webhooks=hooks):
+            pass  # so that the store knows whom to tell
+        runs = [(await one.runtime.start(Ticket(amount=Decimal(n)))).id for n in range(20)]
+        await quiet(one.runtime)
+        await quiet(two.runtime)
+        while True:
+            async with (
+                telling(one, settings, environment=ENVIRONMENT, post=post),
+                telling(two, settings, environment=ENVIRONMENT, post=post),
+            ):
+                await advance(clock, HELD + 1)
+            rows = await one.store.deliveries()
+            if all(row.status == "sent" for row in rows):
+                break
+            assert not [row for row in rows if row.status == "failed"]
+    assert len(rows) == 40
+    arrived_at = {(request.path, request.news["data"]["run"]) for request in receiver.requests}
+    assert arrived_at == {(webhook.url, run) for webhook in settings.webhooks.values() for run in runs}
+    assert len({request.id for request in receiver.requests}) == 40
 
 
 async def test_what_breaks_in_us_is_an_attempt_that_failed(clock: ManualClock) -> None:

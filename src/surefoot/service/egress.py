@@ -189,7 +189,8 @@ def _read(url: str) -> Place:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
         host = host if _literal(host) else host.rstrip(".").encode("idna").decode().lower()
-    except (ValueError, UnicodeError) as error:
+        httpx2.URL(url)  # which will make the request
+    except (ValueError, UnicodeError, httpx2.InvalidURL) as error:
         raise UsageError(
             "a webhook's URL cannot be read", why=str(error), remedy="Write https://host/path."
         ) from error

@@ -190,7 +190,7 @@ async def telling(
     environment: Mapping[str, str] | None = None,
     post: Post | None = None,
     chance: Callable[[], float] = random.random,
-) -> AsyncIterator[list[Endpoint]]:
+) -> AsyncIterator[None]:
     """Tells the endpoints of the settings, and no others, for as long as it is open. Raises UsageError before
     anything is sent."""
     environment = os.environ if environment is None else environment
@@ -211,7 +211,7 @@ async def telling(
                 chance=chance,
             )
             lanes.append(asyncio.create_task(lane.run(stop), name=f"telling {endpoint.name}"))
-        yield endpoints
+        yield
     finally:
         stop.set()
         if lanes:
