@@ -5,6 +5,7 @@ JSON stays JSON, and what needs nothing is the very same text."""
 import base64
 import json
 import re
+import time
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -207,6 +208,30 @@ def test_a_private_value_becomes_a_placeholder_that_says_what_it_was() -> None:
     assert private.view("from kim@x.org to lee@x.org") == "from [email-1] to [email-2]"
     assert private.view_json('{"kim@x.org":["+49 30 1",5]}') == '{"[email-1]":["[phone-1]",5]}'
     assert private.learn({"kim@x.org": "name"}) == {}
+
+
+def test_what_is_learned_one_by_one_is_found_in_every_form_and_as_if_learned_at_once() -> None:
+    one_by_one, at_once = Private(), Private()
+    values = {f"person{n} of street {n % 7}": "name" for n in range(60)}
+    for value, kind in values.items():
+        one_by_one.learn({value: kind})
+    at_once.learn(values)
+    for value in values:
+        encoded = base64.b64encode(f"to {value}!".encode()).decode()
+        for text in (f"say {value}.", json.dumps({"a": value.upper()}), encoded, value.replace(" ", "%20")):
+            assert one_by_one.view(text) == at_once.view(text) != text
+
+
+def test_a_thousand_values_cost_a_run_little_more_than_ten_times_a_hundred() -> None:
+    def seconds(count: int) -> float:
+        private, started = Private(), time.process_time()
+        for n in range(count):
+            private.learn({f"person{n}@shop.example": "email"})
+            private.view(f"event {n} is about person{n}@shop.example and goes on")
+        return time.process_time() - started
+
+    few, many = min(seconds(100) for _ in range(2)), seconds(1_000)
+    assert many < 40 * few, (few, many)
 
 
 def test_a_private_value_is_found_in_capitals_and_in_small_letters() -> None:

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 
 from .forms import SHORTEST, casings, encoded_forms, parts_of, plain_forms, secret_forms
 from .known import Known, Span, Value, replaced
+from .layers import Layers
 
 SHORTEST_SECRET = SHORTEST
 """Shorter values are no secrets to look for: they would hit ordinary words."""
@@ -66,8 +67,8 @@ class Private:
         self._values: dict[str, str] = {}
         """Placeholder -> value."""
         self._counts: dict[str, int] = {}
-        self._plain: Known | None = None
-        self._encoded: Known | None = None
+        self._plain = Layers(_plainly)
+        self._encoded = Layers(_in_any_form)
 
     def learn(self, values: Mapping[str, str]) -> dict[str, str]:
         """Value -> kind of what was found in a dump; gives back those that are new, placeholder -> value."""
@@ -80,19 +81,24 @@ class Private:
             self.placeholders[value] = placeholder
             self._values[placeholder] = value
             new[placeholder] = value
-        if new:
-            self._build()
+        self._add({value: placeholder for placeholder, value in new.items()})
         return new
 
     def restore(self, known: Mapping[str, str]) -> None:
         """Placeholder -> value, as an earlier worker sealed them."""
+        new = {}
         for placeholder, value in known.items():
             kind, _, number = placeholder.strip("[]").rpartition("-")
-            self.placeholders.setdefault(value, placeholder)
+            if value not in self.placeholders:
+                self.placeholders[value] = new[value] = placeholder
             self._values[placeholder] = value
             self._counts[kind] = max(self._counts.get(kind, 0), int(number))
-        if known:
-            self._build()
+        self._add(new)
+
+    def _add(self, values: Mapping[str, str]) -> None:
+        if values:
+            self._plain.add(values)
+            self._encoded.add(values)
 
     def exact(self, placeholder: str) -> str | None:
         return self._values.get(placeholder)
@@ -101,42 +107,35 @@ class Private:
         """Whether `[kind-n]` means a value of this run, or could in any."""
         return kind in self._counts or kind in USUAL_KINDS
 
-    def _build(self) -> None:
-        self._plain = Known(
-            (
-                Value(value, placeholder, _written(value), bounded=True)
-                for value, placeholder in self.placeholders.items()
-            ),
-            read=False,
-        )
-        self._encoded = None  # made when a text calls for it: most runs end before one does
-
-    def known(self, text: str) -> Known | None:
+    def known(self, text: str) -> Layers:
         """What finds this run's values in this text."""
-        return self.every_form() if _MAY_BE_ENCODED.search(text) else self._plain
+        return self._encoded if _MAY_BE_ENCODED.search(text) else self._plain
 
-    def every_form(self) -> Known | None:
-        """What finds them in any text; None without any."""
-        if self._encoded is None and self.placeholders:
-            self._encoded = Known(
-                Value(value, placeholder, _private_forms(value), bounded=True)
-                for value, placeholder in self.placeholders.items()
-            )
+    def every_form(self) -> Layers:
+        """What finds them in any text."""
         return self._encoded
 
     def view(self, text: str) -> str:
         """The very same object where nothing was found."""
-        known = self.known(text)
-        return text if known is None else known.replace(text)
+        return self.known(text).replace(text)
 
     def view_json(self, text: str) -> str:
         """The same for text that is JSON, and stays JSON."""
-        known = self.known(text)
-        return text if known is None else known.replace_json(text)
+        return self.known(text).replace_json(text)
 
 
 def _written(value: str) -> list[str]:
     return list(dict.fromkeys(form for said in casings(value) for form in plain_forms(said)))
+
+
+def _plainly(values: Mapping[str, str]) -> Known:
+    return Known(
+        (Value(value, label, _written(value), bounded=True) for value, label in values.items()), read=False
+    )
+
+
+def _in_any_form(values: Mapping[str, str]) -> Known:
+    return Known(Value(value, label, _private_forms(value), bounded=True) for value, label in values.items())
 
 
 def _private_forms(value: str) -> list[str]:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from .known import Known, Span, merged, replaced
+from .layers import Layers
 from .redaction import Private, Secrets
 
 _PLACEHOLDER = re.compile(r"\[(?:secret:[^\]\s]{1,100}|[a-z][a-z0-9-]{0,60})\]")
@@ -88,10 +89,9 @@ class Redactor:
         except Exception as error:  # noqa: BLE001  fail closed, whatever it is
             return f"[text withheld: its redaction failed with {type(error).__name__}]"
 
-    def finders(self) -> list[Known]:
+    def finders(self) -> list[Known | Layers]:
         """What finds known values, secret and private, in any form."""
-        own = [private.every_form() for private in self._privates()]
-        return self.values + [known for known in own if known is not None]
+        return [*self.values, *(private.every_form() for private in self._privates())]
 
     def spans(self, text: str) -> list[Span]:
         """What is to be replaced, in order and apart from each other."""
@@ -101,7 +101,7 @@ class Redactor:
                 known += values.spans(text)
         for private in self._privates():
             finder = private.known(text)
-            if finder is not None and finder.holds(text):
+            if finder.holds(text):
                 known += finder.spans(text)
         known = merged(known) if len(known) > 1 else known
         detector = self._detector()
