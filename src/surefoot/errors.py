@@ -416,6 +416,12 @@ class Poisoned(RunError):
     code = "poisoned"
 
 
+class PutBack(RunError):
+    """The run came back with a backup, so it waits for a person."""
+
+    code = "put_back"
+
+
 class IntakeClosed(RunError):
     """A workflow takes no new runs now: somebody closed its intake."""
 

@@ -120,6 +120,15 @@ def poisoned(shell: Shell) -> list[str]:
     return decided(shell, "wrongs:w_dies", "deny")
 
 
+def put_back(shell: Shell) -> list[str]:
+    started(shell, "wrongs:w_waits")
+    assert shell.here("backup", "kept").code == 0
+    (shell.folder / ".surefoot").rename(shell.folder / "lost")
+    assert shell.here("restore", "kept", "--by", "kim").code == 0
+    shell.here("work", "wrongs:w_waits", "-q")
+    return decided(shell, "wrongs:w_waits", "deny", kind="review")
+
+
 def conflicting(shell: Shell) -> None:
     started(shell, "wrongs:ok")
     shell.write("c.json", {"number": 2})
@@ -220,6 +229,7 @@ DOORS: dict[str, Door] = {
     "run_cancelled": Door(ready=cancelled, of_run=True),
     "workflow_changed": Door(ready=changed, of_run=True),
     "poisoned": Door(ready=poisoned, of_run=True),
+    "put_back": Door(ready=put_back, of_run=True),
     "intake_closed": Door(RUN, refused),
     "inbox": running("inbox"),
     "item_not_found": Door(["inbox", "show", "r0-1"], lambda shell: started(shell, "wrongs:ok") and None),

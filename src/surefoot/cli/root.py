@@ -46,6 +46,8 @@ SECTIONS: dict[str, dict[str, str]] = {
         "intake": "Whether new runs are taken up; pause and resume that.",
         "tokens": "Who may ask the service, and for what.",
         "webhooks": "Who is told of what happens, and what became of it.",
+        "backup": "Copy the store and its key ring into a new folder, while workers go on.",
+        "restore": "Put a store back from a backup, where there is none.",
         "prune": "Delete the journals of runs that ended long ago.",
         "completion": "Print what makes a shell complete `surefoot`.",
     },

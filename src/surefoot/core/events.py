@@ -347,7 +347,7 @@ class ReviewOpened(Event):
     item: str
     reason: str
     choices: list[str]
-    about: Literal["step", "unknown", "poisoned", "changed"] = "step"
+    about: Literal["step", "unknown", "poisoned", "changed", "restored"] = "step"
     queue: str = ""
     step: str | None = None
     call: str | None = None

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from ..core import events as e
 from ..core.fold import RunState
-from ..errors import Poisoned, RunCancelled
+from ..errors import Poisoned, PutBack, RunCancelled, WorkflowChanged
 
 
 def why_failed(state: RunState, step: str | None) -> e.ErrorView:
     if step is None:
         assert state.refused is not None
         refused = state.refused
+        codes = {"poisoned": Poisoned.code, "restored": PutBack.code}
         return {
-            "code": Poisoned.code
-            if getattr(refused.request, "about", "") == "poisoned"
-            else "workflow_changed",
+            "code": codes.get(getattr(refused.request, "about", ""), WorkflowChanged.code),
             "what": f"{refused.by or 'somebody'} failed the run in a review",
             "why": refused.reason or refused.request.reason,
         }

@@ -47,6 +47,8 @@ class Mailroom:
                 note(e.RunRetried(body.get("by", ""), body.get("reason", "")))
             case "reveal":
                 note(e.PrivateRevealed(body.get("by", ""), body.get("what", ""), body.get("reason", "")))
+            case "restored" if not state.is_ended and state.cancelling is None:
+                note(self._restored(body))
             case "decision" if message.sealed is not None:  # else nobody who holds the keys has said it
                 item = state.items.get(body["item"])
                 if item is not None and item.status == "open":
@@ -59,6 +61,14 @@ class Mailroom:
             return message.body
         key = self._journal.sealer.key
         return key.open(message.sealed, f"{message.run}|mail".encode()).decode()
+
+    def _restored(self, body: dict[str, Any]) -> e.ReviewOpened:
+        """Nobody but a person can find out what the run did after the backup was made (decision 0063)."""
+        said = (
+            f"put back from the backup of {body.get('at', '')}: what this run did since is not in its journal"
+        )
+        item = self._journal.new_id("item")
+        return e.ReviewOpened(item=item, reason=said, choices=["approve", "deny"], about="restored")
 
     def _decide(self, item: ItemState, body: dict[str, Any]) -> None:
         choice, by, reason = body["choice"], body.get("by", ""), body.get("reason", "")

@@ -49,7 +49,7 @@ _SHOWN = frozenset(
 """The fields of an inbox row's view."""
 
 _CALLS = {"done": "settle", "undone": "approve", "given_up": "deny"}
-_KINDS = frozenset({"decision", "cancel", "retry", "reveal"})
+_KINDS = frozenset({"decision", "cancel", "retry", "reveal", "restored"})
 
 
 Charge = tuple[int, int]
@@ -318,6 +318,8 @@ class Crosscheck:
                 self.say(run, "mail", f"message {one.id} has the unknown kind {one.kind!r}")
                 continue
             body: Mapping[str, Any] = _body(one)
+            if one.kind == "restored":
+                continue  # it holds the run up and nothing else: nobody gains by making one
             if key is not None:
                 body = self._exact(key, one, body)
             if one.kind != "decision":

@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 
 from ..errors import StoreError
-from . import duties, forgetting, gates, keyduties
+from . import backup, duties, forgetting, gates, keyduties
+from .backup import Held
 from .commit import Committer
 from .faults import Explained
 from .intake import IntakeChange, IntakeRow, Turn
@@ -340,6 +341,11 @@ class SqliteStore(SqliteService):
         if isinstance(self._place, Path):
             await asyncio.to_thread(forgetting.cut_log, self._place, patience)
         return len(traces)
+
+    async def hold(self, body: str) -> Held:
+        """Of a store that was put back from a backup: see `backup.hold`."""
+        held: Held = await self._writer.put(backup.hold(body))
+        return held
 
     # ── keys ──
 

@@ -211,8 +211,8 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """`kind` is decision, cancel or retry; `body` is exact JSON, sealed like an event where it holds
-    private values."""
+    """`kind` is decision, cancel, retry, reveal or restored; `body` is exact JSON, sealed like an event where
+    it holds private values."""
 
     id: int
     run: str
