@@ -73,8 +73,9 @@ OWN_DOING = pattern(
 """Perhaps it did not arrive broken."""
 ANOTHER_CARD = pattern(
     r"""\bIBAN\b | \b(?:new|other|another|different)\ (?:\w+\ )?(?:card|account)\b | \baccount\ number\b
-    | \bpay\ ?pal\b | \b(?:cheque|bank\ transfer)\b
-    | \b(?:card|account)\b[^.!?]{0,30}\b(?:closed|cancell?ed|expired|lost|blocked|stolen|no\ longer)\b"""
+    | \b(?:to|into|via)\ (?:my\ )?pay\ ?pal\b | \b(?:send|refund|pay)\b[^.!?]{0,40}\bby\ (?:cheque|transfer)\b
+    | \b(?:card|account)\ (?:that\ (?:\w+\ ){1,4})?(?:is|was|has|has\ been|got)\ (?:\w+\ )?
+      (?:closed|cancell?ed|expired|lost|blocked|stolen|replaced)\b"""
 )
 """The money is to go elsewhere than to the card that paid."""
 NOT_WANTED = pattern(
