@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from surefoot.evals.beside import FEW, play_ahead
+from surefoot.evals.controls import Ahead, controls, controls_ahead
 from surefoot.evals.progress import Progress
 from surefoot.evals.replay import replay
 from surefoot.evals.suite import Suite, load
@@ -58,3 +59,22 @@ async def test_what_a_fork_that_died_did_not_play_is_played_after_it(tmp_path: P
     await asyncio.to_thread(play_ahead, stage, suite, progress, 2)
     assert progress.trials == {}
     assert (await replay(stage, suite, progress)).verdict == "green"
+
+
+async def test_negative_controls_come_to_the_same(tmp_path: Path) -> None:
+    suite = await several(tmp_path)
+    passed = [one.id for one in suite.scenarios]
+    ahead = await asyncio.to_thread(controls_ahead, stage_of(), suite, passed, 2)
+    assert (sorted(ahead.made), sorted(ahead.found)) == (passed, passed)
+    alone = await controls(stage_of(), suite, passed)
+    assert await controls(stage_of(), suite, passed, ahead) == alone
+    assert {one.kind for one in alone} == {"do_nothing", "dropped", "doubled"}
+
+
+async def test_controls_that_a_fork_did_not_try_are_tried_after_it(tmp_path: Path) -> None:
+    suite = await several(tmp_path)
+    passed = [one.id for one in suite.scenarios]
+    ahead = await asyncio.to_thread(controls_ahead, stage_of(), suite, passed, 2)
+    alone = await controls(stage_of(), suite, passed)
+    part = Ahead({name: ahead.made[name] for name in passed[1:]}, {passed[2]: ahead.found[passed[2]]})
+    assert await controls(stage_of(), suite, passed, part) == alone

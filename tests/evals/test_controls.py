@@ -50,7 +50,8 @@ async def test_a_check_that_looks_away_is_named(tmp_path: Path) -> None:
 
 
 async def test_a_scenario_that_a_model_passes_which_does_nothing_is_red(tmp_path: Path) -> None:
-    nothing = {"id": "none", "input": {}, "turns": {}, "expect": {"status": "failed"}}
+    refused = [{"step": "read", "does": "refused", "times": 9}]
+    nothing = {"id": "none", "input": {}, "turns": {}, "faults": refused, "expect": {"status": "failed"}}
     result = await tried(tmp_path, nothing)
     assert result.verdict == "red"
     assert "a model that does nothing passes it" in result.reasons[0]

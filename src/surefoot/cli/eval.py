@@ -15,7 +15,7 @@ from ..core.workflow import Definition, fingerprint_of
 from ..errors import UsageError
 from ..evals import baseline
 from ..evals.beside import play_ahead
-from ..evals.controls import controls, with_controls
+from ..evals.controls import controls, controls_ahead, with_controls
 from ..evals.drift import CLASSES
 from ..evals.gate import Verdict
 from ..evals.live import live
@@ -162,11 +162,7 @@ def eval(  # noqa: A001  the name of the command, in a module that evaluates not
         if live_lane:
             result = go(_ask(heard, stage, suite, progress, cap_usd=cap_usd, judge_model=judge_model))
         else:
-            began = time.monotonic()
-            play_ahead(stage, suite, progress, min(os.cpu_count() or 1, MOST_PROCESSES))
-            ahead = time.monotonic() - began
-            result = go(_play(heard, stage, suite, progress, whole=not only, control=control))
-            result = replace(result, took=result.took + ahead)
+            result = _replay(heard, stage, suite, progress, whole=not only, control=control)
     if not result.resume:
         progress.end()
     if accept and live_lane:
@@ -216,14 +212,20 @@ async def _ask(
     )
 
 
-async def _play(
+def _replay(
     heard: Heard, stage: Stage, suite: Suite, progress: Progress, *, whole: bool, control: bool
 ) -> SuiteResult:
-    result = await replay(stage, suite, progress, whole=whole, heard=heard)
+    """On every core first; what did not come of that, here."""
+    processes = min(os.cpu_count() or 1, MOST_PROCESSES)
+    began = time.monotonic()
+    play_ahead(stage, suite, progress, processes)
+    result = go(replay(stage, suite, progress, whole=whole, heard=heard))
+    result = replace(result, took=time.monotonic() - began)
     if not control:
         return result
     passed = [one.id for one in result.scenarios if one.trials[0].outcome == "pass"]
-    return with_controls(result, await controls(stage, suite, passed))
+    ahead = controls_ahead(stage, suite, passed, processes)
+    return with_controls(result, go(controls(stage, suite, passed, ahead)))
 
 
 # ── recording and accepting ──────────────────────────────────────────────────────────────────────

@@ -1,6 +1,6 @@
 """Replays on every core: the scenarios are shared out among forks of this process, which has imported and
-opened everything already. Each trial comes back as a line and is kept by the eval's progress, so a fork that
-dies loses nothing: what it did not play is played by the process that asked.
+opened everything already. What comes of each one comes back as a line, so a fork that dies loses nothing that
+it told of: the rest is played by the process that asked.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import json
 import os
 import selectors
 import signal
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import asdict
-from typing import TextIO
+from typing import Any, TextIO
 
 from .progress import Progress, trial_of
 from .replay import BESIDE, try_once
@@ -26,12 +26,24 @@ FEW = 12
 
 
 def play_ahead(stage: Stage, suite: Suite, progress: Progress, processes: int) -> None:
-    """Plays what `progress` does not have yet, in this many processes; does nothing where that does not pay,
-    or where the system cannot fork."""
+    """Plays what `progress` does not have yet, in this many processes."""
     left = [one for one in suite.scenarios if one.id not in progress.trials]
-    if processes < 2 or len(left) < FEW or not hasattr(os, "fork"):
+    recordings = suite.recordings  # read once, before there are several of us
+
+    async def one(scenario: Scenario) -> dict[str, Any]:
+        return asdict(await try_once(stage, scenario, recordings.get(scenario.id)))
+
+    for found in shared_out(left, processes, one):
+        progress.add(trial_of(found))
+
+
+def shared_out(
+    scenarios: Sequence[Scenario], processes: int, work: Callable[[Scenario], Awaitable[Any]]
+) -> Iterator[Any]:
+    """What `work` gives for each scenario, as JSON values, in the order in which they come. Nothing where
+    several processes do not pay, or where the system cannot fork."""
+    if processes < 2 or len(scenarios) < FEW or not hasattr(os, "fork"):
         return
-    _ = suite.recordings  # read once, before there are several of us
     pids: list[int] = []
     heard: dict[int, bytes] = {}
     with selectors.DefaultSelector() as waiting:
@@ -40,7 +52,7 @@ def play_ahead(stage: Stage, suite: Suite, progress: Progress, processes: int) -
                 reading, writing = os.pipe()
                 child = os.fork()
                 if child == 0:
-                    _child(stage, suite, left[number::processes], [reading, *heard], writing)
+                    _child(scenarios[number::processes], work, [reading, *heard], writing)
                 os.close(writing)
                 pids.append(child)
                 heard[reading] = b""
@@ -52,8 +64,7 @@ def play_ahead(stage: Stage, suite: Suite, progress: Progress, processes: int) -
                         waiting.unregister(key.fd)
                         continue
                     *lines, heard[key.fd] = (heard[key.fd] + more).split(b"\n")
-                    for line in lines:
-                        progress.add(trial_of(json.loads(line)))
+                    yield from map(json.loads, lines)
         finally:
             for reading in heard:
                 os.close(reading)
@@ -63,25 +74,30 @@ def play_ahead(stage: Stage, suite: Suite, progress: Progress, processes: int) -
                 os.waitpid(pid, 0)
 
 
-def _child(stage: Stage, suite: Suite, share: Sequence[Scenario], others: list[int], writing: int) -> None:
+def _child(
+    share: Sequence[Scenario],
+    work: Callable[[Scenario], Awaitable[Any]],
+    others: list[int],
+    writing: int,
+) -> None:
     """Never returns: the process ends here, without running anything of its parent's on the way out."""
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         for reading in others:
             os.close(reading)
         with os.fdopen(writing, "w", encoding="utf-8") as pipe:
-            asyncio.run(_play(stage, suite, share, pipe))
+            asyncio.run(_play(share, work, pipe))
     finally:
         os._exit(0)
 
 
-async def _play(stage: Stage, suite: Suite, share: Sequence[Scenario], pipe: TextIO) -> None:
+async def _play(share: Sequence[Scenario], work: Callable[[Scenario], Awaitable[Any]], pipe: TextIO) -> None:
     gate = asyncio.Semaphore(BESIDE)
 
     async def one(scenario: Scenario) -> None:
         async with gate:
-            trial = await try_once(stage, scenario, suite.recordings.get(scenario.id))
-        pipe.write(json.dumps(asdict(trial), ensure_ascii=False) + "\n")
+            found = await work(scenario)
+        pipe.write(json.dumps(found, ensure_ascii=False) + "\n")
         pipe.flush()
 
     await asyncio.gather(*(one(scenario) for scenario in share))

@@ -10,15 +10,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, Self
 
-from ..core.jsons import canonical, loads
+from ..core.jsons import Raw, canonical, loads
 from ..core.model import Model, ModelAnswer, ModelRequest
 from ..core.tool import Call, Effect, Tool
 from ..errors import ModelRefused
 from ..models.recordings import Stand
 from ..orchestrator.runtime import Runtime
+from .beside import shared_out
 from .faults import Act
 from .recording import Recording
 from .replay import BESIDE, scored, try_once
@@ -42,45 +43,93 @@ class Made:
     def __str__(self) -> str:
         return f"{self.tool.name}({canonical(loads(self.tool.parameters.dump(dict(self.arguments))))})"
 
+    def to_json(self) -> list[str]:
+        tool = self.tool
+        return [tool.name, tool.parameters.dump(dict(self.arguments)), tool.output.dump(self.result)]
+
+    @classmethod
+    def from_json(cls, tools: Mapping[str, Tool[..., Any]], found: Sequence[str]) -> Self:
+        name, arguments, result = found
+        tool = tools[name]
+        return cls(tool, tool.parameters.load(Raw(arguments)), tool.output.load(Raw(result)))
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """What several processes have found already, by scenario."""
+
+    made: dict[str, list[Made]] = field(default_factory=dict)
+    found: dict[str, list[Control]] = field(default_factory=dict)
+
+
+def controls_ahead(stage: Stage, suite: Suite, passed: Sequence[str], processes: int) -> Ahead:
+    """Tries what `controls` would, in this many processes."""
+    ahead = Ahead()
+    scenarios = [one for one in suite.scenarios if one.id in passed]
+    tools, recordings = stage.workflow.tools, suite.recordings
+
+    async def effects(scenario: Scenario) -> Any:
+        made = await _effects_of(stage, scenario, recordings[scenario.id])
+        return [scenario.id, [one.to_json() for one in made]]
+
+    async def of_one(scenario: Scenario) -> Any:
+        found = await _controls_of(stage, scenario, recordings[scenario.id], ahead.made)
+        return [scenario.id, [asdict(one) for one in found]]
+
+    for name, made in shared_out(scenarios, processes, effects):
+        ahead.made[name] = [Made.from_json(tools, one) for one in made]
+    if len(ahead.made) == len(scenarios):
+        for name, found in shared_out(scenarios, processes, of_one):
+            ahead.found[name] = [Control(**one) for one in found]
+    return ahead
+
 
 async def controls(
-    stage: Stage, suite: Suite, passed: Sequence[str], *, beside: int = BESIDE
+    stage: Stage, suite: Suite, passed: Sequence[str], ahead: Ahead | None = None, *, beside: int = BESIDE
 ) -> list[Control]:
-    """Of the scenarios that `passed`. Without a world nothing can be dropped or doubled: then only the
-    do-nothing model is tried."""
+    """Of the scenarios that `passed`, less what was tried ahead."""
     gate = asyncio.Semaphore(beside)
     recordings = suite.recordings
     scenarios = [one for one in suite.scenarios if one.id in passed]
+    ahead = ahead or Ahead()
 
     async def effects(scenario: Scenario) -> list[Made]:
-        if stage_of(stage, scenario).world is None:
-            return []
         async with gate:
             return await _effects_of(stage, scenario, recordings[scenario.id])
 
-    made = await asyncio.gather(*(effects(one) for one in scenarios)) if stage.world is not None else []
-    pool = [effect for effects_of_one in made for effect in effects_of_one]
+    left = [one for one in scenarios if one.id not in ahead.made]
+    some = await asyncio.gather(*map(effects, left))
+    made = ahead.made | {scenario.id: own for scenario, own in zip(left, some, strict=True)}
 
-    async def of_one(scenario: Scenario, own: Sequence[Made]) -> list[Control]:
+    async def of_one(scenario: Scenario) -> list[Control]:
         async with gate:
-            recording = recordings[scenario.id]
-            found = [] if scenario.refusal else [await _do_nothing(stage, scenario, recording)]
-            for effect in {str(effect): effect for effect in own}.values():
-                found.append(await _dropped(stage, scenario, recording, effect))
-                if again := await _besides(stage, scenario, recording, effect, "doubled"):
-                    found.append(again)
-            if stage_of(stage, scenario).world is None:
-                return found
-            mine = {str(effect) for effect in own}
-            for effect in _by_tool([one for one in pool if str(one) not in mine]):
-                if extra := await _besides(stage, scenario, recording, effect, "extra"):
-                    found.append(extra)
-                    break
-            return found
+            return await _controls_of(stage, scenario, recordings[scenario.id], made)
 
-    nothing: list[list[Made]] = [[] for _ in scenarios]
-    pairs = zip(scenarios, made or nothing, strict=True)
-    return [control for some in await asyncio.gather(*(of_one(*pair) for pair in pairs)) for control in some]
+    left = [one for one in scenarios if one.id not in ahead.found]
+    tried = await asyncio.gather(*map(of_one, left))
+    found = ahead.found | {scenario.id: own for scenario, own in zip(left, tried, strict=True)}
+    return [control for scenario in scenarios for control in found[scenario.id]]
+
+
+async def _controls_of(
+    stage: Stage, scenario: Scenario, recording: Recording, made: Mapping[str, Sequence[Made]]
+) -> list[Control]:
+    """`made` is what every scenario made: whatever others do can be one effect too many here. Without a world
+    nothing can be dropped or doubled: then only the do-nothing model is tried."""
+    found = [] if scenario.refusal else [await _do_nothing(stage, scenario, recording)]
+    own = {str(effect): effect for effect in made[scenario.id]}
+    for effect in own.values():
+        found.append(await _dropped(stage, scenario, recording, effect))
+        if again := await _besides(stage, scenario, recording, effect, "doubled"):
+            found.append(again)
+    if stage_of(stage, scenario).world is None:
+        return found
+    others = [one for name in sorted(made) for one in made[name] if str(one) not in own]
+    for effect in _by_tool(others):
+        if extra := await _besides(stage, scenario, recording, effect, "extra"):
+            found.append(extra)
+            break
+    return found
 
 
 def with_controls(result: SuiteResult, found: Sequence[Control]) -> SuiteResult:
@@ -181,7 +230,10 @@ async def _do(tool: Tool[..., Any], call: Call, arguments: Mapping[str, Any]) ->
 
 
 async def _effects_of(stage: Stage, scenario: Scenario, recording: Recording) -> list[Made]:
+    """Empty where it has no world."""
     made: list[Made] = []
+    if stage_of(stage, scenario).world is None:
+        return made
 
     async def watch(tool: Tool[..., Any], call: Call, arguments: Mapping[str, Any], act: Act) -> Any:
         value = await act()
