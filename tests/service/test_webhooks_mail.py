@@ -172,6 +172,19 @@ async def test_nobody_gets_mail_for_what_was_decided_before_it_was_sent(clock: M
     assert box.mails == []
 
 
+async def test_a_group_that_nobody_would_be_told_for_is_warned_of(
+    clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = told(
+        mail="leeds=kim@shop.example;desk=bo@shop.example", smtp="smtp://localhost", mail_from=FROM
+    )
+    async with serving("memory:", clock) as service, telling(service, settings, environment={}):
+        pass
+    assert [one.getMessage() for one in caplog.records if "nobody is told" in one.getMessage()] == [
+        "nobody is told of what waits for leads: is SUREFOOT_MAIL to name it?"
+    ]
+
+
 async def test_a_mailbox_may_be_a_webhook_for_any_news(clock: ManualClock) -> None:
     async with mail_server() as box:
         settings = told(webhooks="mailto:ops@shop.example", smtp=box.url, mail_from=FROM)

@@ -40,9 +40,9 @@ def mailbox() -> Iterator[Mailbox]:
     controller.stop()
 
 
-def serve(shop: Place, receiver: Receiver, **more: str) -> Process:
+def serve(shop: Place, receiver: Receiver, *words: str, **more: str) -> Process:
     environment = {"SUREFOOT_WEBHOOKS": receiver.url, "SUREFOOT_WEBHOOK_SECRET": SECRET, **more}
-    return shop.start("serve", "till:till", "--port", "0", **environment)
+    return shop.start("serve", "till:till", "--port", "0", *words, **environment)
 
 
 def buy(process: Process) -> str:
@@ -75,6 +75,16 @@ def test_an_approval_reaches_a_receiver_and_a_mailbox_and_is_decided(shop: Place
     said = [one.body.decode() for one in receiver.requests] + [one.as_string() for one in mailbox.mails]
     assert not [text for text in (*said, process.log) if BUYER in text or SECRET in text]
     assert shop.lines("paid.txt")[0].endswith(" lamp 80")
+
+
+def test_what_a_worker_does_elsewhere_is_told_by_the_service(shop: Place) -> None:
+    with listening(Receiver()) as receiver:
+        process = serve(shop, receiver, "--no-worker")
+        worker = shop.start("worker", "till:till")
+        run = buy(process)
+        shop.until(lambda: bool(receiver.requests))
+        assert receiver.requests[0].verified()["data"]["run"] == run
+        assert (worker.stop(), process.stop()) == (0, 0)
 
 
 def test_one_that_is_killed_while_it_tells_is_told_again_by_the_next(shop: Place) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from ..core.clock import Clock, after
+from ..core.workflow import Definition
 from ..errors import UsageError
 from ..orchestrator.redacting import redactor
 from ..rails.redaction import Secrets
@@ -200,6 +201,8 @@ async def telling(
     try:
         senders = senders_of(endpoints, settings, environment, service.clock, post)
         await _set(service.store, endpoints, service.clock.now())
+        for group in unheard(endpoints, service.workflow):
+            log.warning("nobody is told of what waits for %s: is SUREFOOT_MAIL to name it?", group)
         for endpoint, sender in zip(endpoints, senders, strict=True):
             lane = Lane(
                 endpoint,
@@ -222,6 +225,13 @@ async def telling(
             if isinstance(broke, Exception):
                 log.error("telling broke", exc_info=broke)
         forget()
+
+
+def unheard(endpoints: Sequence[Endpoint], workflow: Definition) -> list[str]:
+    """Groups that the workflow asks, and that no endpoint is told for. None where nobody is told anyway."""
+    heard = [one for one in endpoints if "item.opened" in one.types]
+    groups = sorted(workflow.queues()) if endpoints else []
+    return [group for group in groups if not any(one.wants(group) for one in heard)]
 
 
 async def _set(store: Store, endpoints: Sequence[Endpoint], now: int) -> None:
