@@ -25,8 +25,8 @@ from service.test_webhooks_egress import authority
 from surefoot import Approve
 from surefoot.errors import UsageError
 from surefoot.service.endpoints import endpoints_of
-from surefoot.service.mailing import MailServer, hand_to_server, mail_of, server_of
-from surefoot.service.news import News
+from surefoot.service.mailing import MailSender, MailServer, hand_to_server, mail_of, server_of
+from surefoot.service.news import News, trial
 from surefoot.service.telling import telling
 from surefoot.testing import ManualClock
 
@@ -257,6 +257,16 @@ async def test_nothing_private_stands_in_a_mail(clock: ManualClock) -> None:
     for mail in box.mails:
         whole = mail.as_string() + text_of(mail)
         assert not [value for value in (CUSTOMER, CARD, SECRET) if value in whole]
+
+
+async def test_a_test_mail_says_that_it_is_one() -> None:
+    async with mail_server() as box:
+        sender = MailSender(server_of(box.url, FROM), "kim@shop.example")
+        outcome = await sender.send(trial("mail", 0, "https://desk.example"))
+    assert outcome.how == "sent"
+    (mail,) = box.mails
+    assert mail["Subject"] == "Surefoot: a test"
+    assert "https://desk.example" in text_of(mail)
 
 
 def hostile(text: str) -> News:
