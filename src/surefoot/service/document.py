@@ -67,6 +67,8 @@ PROBLEMS = {
 }
 ALWAYS = (400, 403, 431, 500, 503)
 """400 and 403: the host's name is checked of every request, whoever asks."""
+FINDS = frozenset({"list_items"})
+"""Those that look for something that is not named in the path."""
 CONFLICTS = frozenset({"retry_run", "forget_run", "fork_run", "decide_item", "reveal_item"})
 
 
@@ -124,7 +126,7 @@ def _complete(operation: dict[str, Any], route: APIRoute) -> None:
         if needs.scope is not None:
             operation["x-scope"] = needs.scope
         problems |= {401, 429}
-    if "{" in route.path:
+    if "{" in route.path or route.name in FINDS:
         problems |= {404}
     if operation.get("parameters") or body is not None:
         problems |= {422}
