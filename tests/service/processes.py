@@ -108,6 +108,13 @@ class Place:
         self._processes.append(process)
         return process
 
+    def command(self, *words: str) -> str:
+        """What a command that ends by itself answers."""
+        words = (sys.executable, "-m", "surefoot", *words)
+        env = {**os.environ, "PYTHONPATH": str(SOURCE)}
+        done = subprocess.run(words, cwd=self.folder, env=env, capture_output=True, text=True, check=True)
+        return done.stdout
+
     def close(self) -> None:
         for process in self._processes:
             process.close()

@@ -8,13 +8,14 @@ import signal
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
 from ..core.model import ModelSettings
 from ..core.workflow import Definition
-from ..errors import ItemNotFound, StoreUnavailable
+from ..errors import ItemNotFound, StoreUnavailable, UsageError
 from ..models.providers import settings_from_environment
 from ..orchestrator.clock import SystemClock
 from ..orchestrator.rows import row_of
@@ -113,6 +114,16 @@ def go(work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(guarded())
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
+
+
+def must_have_service() -> None:
+    """Raises UsageError where the extra `service` is not installed."""
+    if find_spec("fastapi") is None or find_spec("uvicorn") is None:
+        raise UsageError(
+            "the service is not installed",
+            why="it needs packages that the commands do without",
+            remedy="pip install 'surefoot[service]'",
+        )
 
 
 def warn_of_unknown(given: Given, settings: Settings) -> None:

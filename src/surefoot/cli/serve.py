@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.util import find_spec
 from typing import Any
 
 import click
@@ -24,7 +23,7 @@ from ..service.service import Limits, Service
 from ..service.stopping import Stopping
 from ..settings import Settings
 from .formats import ours, store_words
-from .opening import go, open_runtime, warn_of_unknown
+from .opening import go, must_have_service, open_runtime, warn_of_unknown
 from .options import Given, command, deployment_options, target_argument
 from .output import Output
 from .target import load_target
@@ -54,12 +53,7 @@ def serve(given: Given, target: str | None, no_worker: bool) -> None:
     """
     settings = given.settings
     warn_of_unknown(given, settings)
-    if find_spec("fastapi") is None or find_spec("uvicorn") is None:
-        raise UsageError(
-            "the service is not installed",
-            why="it needs packages that the commands do without",
-            remedy="pip install 'surefoot[service]'",
-        )
+    must_have_service()
     workflow = load_target(target, settings)
     log_requests()
     go(_serve(given.output, settings, workflow, drive=not no_worker))

@@ -16,7 +16,11 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route as StarletteRoute
+from starlette.types import ASGIApp
 
 from ..core import events as e
 from ..core.clock import MICROS, Clock
@@ -61,6 +65,19 @@ def mount(app: FastAPI, service: Service, metrics: Metrics) -> None:
         return Response(await metrics.text(service.store, service.clock), media_type=MEDIA)
 
     app.router.routes.extend(api.routes)
+
+
+def alone(metrics: Metrics, store: Store, clock: Clock) -> ASGIApp:
+    """An application of /metrics and /healthz, for a process that answers nothing else. It asks for no token:
+    who reaches its address may read numbers, and nothing else."""
+
+    async def get_metrics(request: Request) -> Response:
+        return Response(await metrics.text(store, clock), media_type=MEDIA)
+
+    async def is_alive(request: Request) -> Response:
+        return Response('{"status":"ok"}', media_type="application/json")
+
+    return Starlette(routes=[StarletteRoute("/metrics", get_metrics), StarletteRoute("/healthz", is_alive)])
 
 
 class Metrics:
@@ -196,7 +213,7 @@ class _Now(Collector):
 async def standing(store: Store, workflow: str, now: int) -> list[Metric]:
     """How things stand in the store."""
     queue = await store.queue(workflow)
-    items = _bounded(await store.open_items())
+    items = bounded(await store.open_items())
     workers = await store.workers()
     intakes = await store.intakes(workflow)
     intake = state_of(intakes[0] if intakes else IntakeRow(workflow), now)
@@ -242,7 +259,7 @@ async def standing(store: Store, workflow: str, now: int) -> list[Metric]:
     ]
 
 
-def _bounded(found: Iterable[OpenItems]) -> list[tuple[str, str, int, int]]:
+def bounded(found: Iterable[OpenItems]) -> list[tuple[str, str, int, int]]:
     """Kind, group, count, oldest; the groups that are too many are one."""
     seen: dict[tuple[str, str], tuple[int, int]] = {}
     groups: set[str] = set()

@@ -15,7 +15,8 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Any
@@ -131,6 +132,18 @@ async def serve(
         for task in (serving, driving, asked, up):
             task.cancel()
         await asyncio.gather(serving, driving, asked, up, return_exceptions=True)
+
+
+@asynccontextmanager
+async def answering(app: ASGIApp, bound: socket.socket) -> AsyncIterator[None]:
+    """For as long as it is open, and without the care that `serve` takes of clients."""
+    server = _Server(app)
+    serving = asyncio.create_task(server.serve([bound]), name="http")
+    try:
+        await server.up.wait()
+        yield
+    finally:
+        await server.finish(serving, bound, QUIET)
 
 
 class Door:
