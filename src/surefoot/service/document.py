@@ -139,6 +139,8 @@ def _complete(operation: dict[str, Any], route: APIRoute) -> None:
     if route.name in CONFLICTS:
         problems |= {409}
     operation["operationId"] = route.name
+    for parameter in operation.get("parameters", ()):
+        parameter["schema"] = _never_null(parameter["schema"])
     answers = operation["responses"]
     answers.pop("422", None)
     for status, model in ANSWERS.get(route.name, {}).items():
@@ -151,6 +153,14 @@ def _complete(operation: dict[str, Any], route: APIRoute) -> None:
             "description": PROBLEMS[status],
             "content": {MEDIA: {"schema": _ref(s.Problem)}},
         }
+
+
+def _never_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A parameter that is not there has no value: nothing in an address says null."""
+    kinds = [one for one in schema.get("anyOf", ()) if one != {"type": "null"}]
+    if len(kinds) != 1:
+        return schema
+    return {**{key: value for key, value in schema.items() if key != "anyOf"}, **kinds[0]}
 
 
 def _ref(model: type[BaseModel]) -> dict[str, str]:

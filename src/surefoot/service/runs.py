@@ -6,10 +6,12 @@ they are revealed to, which its journal keeps.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import re
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Header, Path, Query
+from pydantic import AwareDatetime, BeforeValidator
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -50,6 +52,16 @@ Key = Annotated[
         description="Makes the run recognisable: the same key with the same input is the same run.",
     ),
 ]
+
+
+def _written_out(text: Any) -> Any:
+    """A bare number could be seconds, or milliseconds, or a year."""
+    if not re.match(r"\d{4}-\d\d-\d\dT", str(text)):
+        raise ValueError("it is no time such as 2026-11-30T08:00:00Z")
+    return text
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 
 
 # ── starting ─────────────────────────────────────────────────────────────────────────────────────
@@ -123,7 +135,7 @@ async def list_runs(
     status: Annotated[list[Status] | None, Query(description="Only these; may be given often.")] = None,
     workflow: Annotated[str | None, Query(description="Only runs of this workflow.")] = None,
     since: Annotated[
-        datetime | None, Query(description="Only runs made since then, such as 2026-11-30T08:00:00Z.")
+        Moment | None, Query(description="Only runs made since then, such as 2026-11-30T08:00:00Z.")
     ] = None,
     cursor: Annotated[str | None, Query(description="`next` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
@@ -139,10 +151,7 @@ async def list_runs(
 
 
 def _micros(at: datetime | None) -> int | None:
-    """A time that does not say where it is meant is UTC."""
-    if at is None:
-        return None
-    return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * MICROS)
+    return None if at is None else round(at.timestamp() * MICROS)
 
 
 @api.get("/{run}")
