@@ -81,13 +81,17 @@ async def open_site(
                 made or workflow(world),
                 f"sqlite:///{folder}/state.db",
                 clock=clock,
+                park_after=0,
                 people=people,
                 **options,
             )
         )
         access = Access(runtime.store, runtime.deployment.keyring, clock, person="kim")
         feed = await stack.enter_async_context(Feed(runtime.store, clock))
-        yield Site(Service(runtime, access, feed, clock, people=people), world, clock)
+        try:
+            yield Site(Service(runtime, access, feed, clock, people=people), world, clock)
+        finally:
+            HELD.let_go()  # else a step that waits would hold up the end
 
 
 @pytest.fixture

@@ -114,12 +114,11 @@ async def refund_soon(call: Call, amount: Decimal) -> str:
     return call.use(World).act(call, amount=amount)
 
 
-@tool(effect=Effect.ONCE, permission="mail:send", timeout=0.2)
+@tool(effect=Effect.ONCE, permission="mail:send")
 async def post(call: Call, text: str) -> str:
-    """A letter on paper, which may take too long."""
+    """A letter on paper. The line to the post is bad: nobody hears what came of it."""
     call.use(World).act(call, text=text)
-    await asyncio.sleep(5 if text == "late" else 0)
-    return "posted"
+    raise ConnectionError("the line was cut")
 
 
 @tool(effect=Effect.KEYED, permission="never:given")

@@ -14,6 +14,7 @@ from ..service.access import Principal
 from ..service.asking import COOKIE, must_be_ours, principal_of, service_of
 from ..service.problems import status_of
 from .pages import THEME_COOKIE, THEMES, fields_of, go_to, own_path, show
+from .problem import view_of
 
 router = APIRouter()
 YEAR = 31_536_000
@@ -50,7 +51,7 @@ async def log_in(request: Request) -> Response:
             status=status_of(error),
             next=wanted,
             has_tokens=bool(await service.store.tokens()),
-            error={"what": error.what, "why": error.why, "remedy": error.remedy},
+            error=view_of(error),
         )
     response = go_to(wanted)
     # Lax and not strict: a link in a mail or a chat leads to the item, and not to the login.

@@ -181,10 +181,11 @@ def own_path(path: str | None) -> str:
 
 async def fields_of(request: Request) -> dict[str, str]:
     """A form's fields; the last of a name counts. Line ends are line feeds. Raises BadRequest."""
+    body = await request.body()
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/x-www-form-urlencoded":
+    if body and kind != "application/x-www-form-urlencoded":
         raise BadRequest("the form cannot be read", why="it is not urlencoded, as our own forms are")
-    return parsed(await request.body())
+    return parsed(body)
 
 
 def parsed(body: bytes) -> dict[str, str]:

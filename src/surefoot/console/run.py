@@ -19,7 +19,7 @@ from ..errors import BadRequest, Draining
 from ..orchestrator.prompts import Prompts
 from ..orchestrator.revealing import Revealed
 from ..orchestrator.rows import row_of
-from ..orchestrator.trace import Trace, run_json, trace_of
+from ..orchestrator.trace import Trace, error_json, run_json, trace_of
 from ..orchestrator.views import exact_values
 from ..service.access import Principal
 from ..service.asking import ServiceOf, needs
@@ -72,7 +72,10 @@ async def _found(service: Service, run: str) -> Found:
     text = await service.store.definition(row.fingerprint)
     definition = loads(text) if text else {}
     trace = trace_of(stored)
-    return Found(row, stored, trace, run_json(row, trace, definition), definition)
+    document = run_json(row, trace, definition)
+    if row.pruned:
+        document["error"] = error_json(row.summary.get("error"))  # its row is all that is left
+    return Found(row, stored, trace, document, definition)
 
 
 async def _show(
