@@ -46,6 +46,8 @@ class SurefootError(Exception):
     """Whether another attempt may succeed without anybody changing anything."""
     retry_after: float | None = None
     """Seconds that the other side asked us to wait, where it said so."""
+    status: int | None = None
+    """Of an HTTP answer, where another one is more exact than its code's."""
 
     def __init__(self, what: str, *, why: str = "", remedy: str = "", **data: Any) -> None:
         self.what = what
@@ -468,9 +470,6 @@ class RequestError(SurefootError):
     """A request to the service was refused before anything came of it."""
 
     code = "request"
-
-    status: int | None = None
-    """Of the answer, where another one is more exact than its code's."""
 
     def __init__(
         self,

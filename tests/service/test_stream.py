@@ -152,6 +152,31 @@ async def test_a_stream_ends_when_its_token_is_revoked(rig: Rig) -> None:
         problem(await client.get(f"/v1/runs/{run}/events", headers=SSE), 401, "not_authenticated")
 
 
+async def test_a_stream_whose_reader_has_gone_is_over(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with real(rig) as client:
+        run = (await client.post("/v1/runs", json={"input": {"hold": True}})).json()["id"]
+        async with client.stream("GET", f"/v1/runs/{run}/events", headers=SSE) as answer:
+            async for one in messages(answer):
+                if "id" in one:
+                    break
+        looks = 0
+        of_store = rig.service.store.run
+
+        async def counted(asked: str) -> Any:
+            nonlocal looks
+            looks += 1
+            return await of_store(asked)
+
+        await client.get("/healthz")  # by then it has been seen that the other connection is closed
+        monkeypatch.setattr(rig.service.store, "run", counted)
+        for _ in range(3):
+            seen = rig.service.feed.count
+            await rig.service.store.probe()  # something is written
+            while rig.service.feed.count == seen:
+                await asyncio.sleep(0.01)
+        assert looks == 0
+
+
 async def test_a_run_of_another_process_is_streamed_too(tmp_path: Path) -> None:
     async with serving(tmp_path, drive=False) as rig, real(rig) as client:
         run = (await client.post("/v1/runs", json={"input": {}})).json()["id"]

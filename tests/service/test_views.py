@@ -148,7 +148,7 @@ async def test_what_was_forgotten_is_gone_for_everybody(rig: Rig) -> None:
         assert seen["exact"] is False
         assert seen["forgotten"] == done.json()["forgotten"]
         assert CUSTOMER not in await everything(client, run)
-        problem(await client.post(f"/v1/runs/{run}/reveal"), 503, "key_unavailable")
+        problem(await client.post(f"/v1/runs/{run}/reveal"), 410, "key_unavailable")
         waiting = await started(client, amount="80")
         problem(await client.post(f"/v1/runs/{waiting['id']}/forget"), 409, "run_not_finished")
 

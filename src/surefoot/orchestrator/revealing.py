@@ -126,11 +126,13 @@ async def readable(store: Store, run: str) -> RunRow:
 def must_not_be_forgotten(row: RunRow) -> None:
     """Raises KeyUnavailable."""
     if row.forgotten is not None:
-        raise KeyUnavailable(
+        error = KeyUnavailable(
             f"the run {row.id} was forgotten",
             why="its data key was deleted on purpose, and its exact values with it",
             remedy="`surefoot runs show` has what is left: its views, times and costs.",
         )
+        error.status = 410  # for good: no later attempt will find them
+        raise error
 
 
 def _must_say_who(by: str) -> None:

@@ -16,7 +16,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from . import schemas as s
+from . import answers as a
 from .asking import COOKIE, Needs
 from .bodies import BodyOf
 from .problems import MEDIA
@@ -25,29 +25,29 @@ from .service import Service
 REF = "#/components/schemas/{model}"
 
 ANSWERS: Mapping[str, Mapping[int, type[BaseModel]]] = {
-    "start_run": {200: s.RunView, 202: s.RunLine},
-    "list_runs": {200: s.RunPage},
-    "get_run": {200: s.RunView},
-    "list_events": {200: s.EventPage},
-    "cancel_run": {202: s.RunLine},
-    "retry_run": {202: s.RunLine},
-    "fork_run": {202: s.ForkedRun},
-    "reveal_run": {200: s.ExactRun},
-    "forget_run": {200: s.ForgottenRun},
-    "list_items": {200: s.ItemPage},
-    "get_item": {200: s.Item},
-    "decide_item": {200: s.Item},
-    "reveal_item": {200: s.ExactItem},
-    "get_intake": {200: s.Intakes},
-    "pause_intake": {200: s.ChangedIntake},
-    "resume_intake": {200: s.ChangedIntake},
-    "get_budget": {200: s.Days},
-    "list_workers": {200: s.Workers},
-    "get_workflow": {200: s.WorkflowView},
-    "list_deliveries": {200: s.DeliveryPage},
-    "replay_delivery": {202: s.Replayed},
-    "is_alive": {200: s.Health},
-    "is_ready": {200: s.Health},
+    "start_run": {200: a.RunView, 202: a.RunLine},
+    "list_runs": {200: a.RunPage},
+    "get_run": {200: a.RunView},
+    "list_events": {200: a.EventPage},
+    "cancel_run": {202: a.RunLine},
+    "retry_run": {202: a.RunLine},
+    "fork_run": {202: a.ForkedRun},
+    "reveal_run": {200: a.ExactRun},
+    "forget_run": {200: a.ForgottenRun},
+    "list_items": {200: a.ItemPage},
+    "get_item": {200: a.Item},
+    "decide_item": {200: a.Item},
+    "reveal_item": {200: a.ExactItem},
+    "get_intake": {200: a.Intakes},
+    "pause_intake": {200: a.ChangedIntake},
+    "resume_intake": {200: a.ChangedIntake},
+    "get_budget": {200: a.Days},
+    "list_workers": {200: a.Workers},
+    "get_workflow": {200: a.WorkflowView},
+    "list_deliveries": {200: a.DeliveryPage},
+    "replay_delivery": {202: a.Replayed},
+    "is_alive": {200: a.Health},
+    "is_ready": {200: a.Health},
 }
 """By the name of a route's function."""
 
@@ -57,6 +57,7 @@ PROBLEMS = {
     403: "It may not.",
     404: "There is nothing of this name.",
     409: "It does not go with how things stand.",
+    410: "It was forgotten, for good.",
     413: "Its body is too large.",
     415: "Its body is not sent as JSON.",
     422: "It does not fit.",
@@ -67,6 +68,7 @@ PROBLEMS = {
 }
 ALWAYS = (400, 403, 431, 500, 503)
 """400 and 403: the host's name is checked of every request, whoever asks."""
+FORGOTTEN = frozenset({"reveal_run", "reveal_item", "fork_run", "decide_item"})
 FINDS = frozenset({"list_items"})
 """Those that look for something that is not named in the path."""
 CONFLICTS = frozenset({"retry_run", "forget_run", "fork_run", "decide_item", "reveal_item"})
@@ -85,7 +87,7 @@ def make(app: FastAPI, service: Service) -> dict[str, Any]:
     components = document.setdefault("components", {}).setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         components.pop(name, None)
-    models = {model for answers in ANSWERS.values() for model in answers.values()} | {s.Problem}
+    models = {model for answers in ANSWERS.values() for model in answers.values()} | {a.Problem}
     models |= {body.model for route in routes if (body := _body_of(route)) is not None}
     _, found = models_json_schema(
         [(model, "validation") for model in sorted(models, key=_name)], ref_template=REF
@@ -138,6 +140,8 @@ def _complete(operation: dict[str, Any], route: APIRoute) -> None:
         problems |= {413, 415}
     if route.name in CONFLICTS:
         problems |= {409}
+    if route.name in FORGOTTEN:
+        problems |= {410}
     operation["operationId"] = route.name
     for parameter in operation.get("parameters", ()):
         parameter["schema"] = _never_null(parameter["schema"])
@@ -151,7 +155,7 @@ def _complete(operation: dict[str, Any], route: APIRoute) -> None:
     for status in sorted(problems):
         answers[str(status)] = {
             "description": PROBLEMS[status],
-            "content": {MEDIA: {"schema": _ref(s.Problem)}},
+            "content": {MEDIA: {"schema": _ref(a.Problem)}},
         }
 
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -76,6 +76,8 @@ class Guard:
             body = _Body(receive, self._service.limits.body)
             try:
                 await self._app(scope, body, answer)
+            except ClientDisconnect:
+                return  # there is nobody to answer
             except Exception as error:
                 if answer.status:
                     raise  # too late for another answer: the connection is cut

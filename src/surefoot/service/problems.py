@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from ..catalogue import shown
 from ..core.jsons import dumps
-from ..errors import RequestError, SurefootError
+from ..errors import SurefootError
 from ..orchestrator.redacting import redactor
 
 MEDIA = "application/problem+json"
@@ -23,7 +23,7 @@ AGAIN = 5
 
 
 def status_of(error: SurefootError) -> int:
-    if isinstance(error, RequestError) and error.status is not None:
+    if error.status is not None:
         return error.status
     found = error.entry()
     return 500 if found is None else found.status

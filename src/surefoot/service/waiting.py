@@ -6,13 +6,17 @@ import re
 
 from starlette.requests import Request
 
+from ..core.clock import MICROS
 from ..orchestrator.rows import row_of, waits_for_person
 from ..state.store import ENDED, RunRow
 from .service import Service
 
 _WAIT = re.compile(r'(?:^|,)\s*wait\s*=\s*"?(\d{1,9})"?\s*(?=[,;]|$)', re.IGNORECASE)
-_LOOK_AFTER_CLIENT = 2.0
+LOOK_AFTER_CLIENT = 2.0
 """Seconds until it is seen that nobody waits any more."""
+SHARE = 0.1
+"""Who has waited for long waits a little longer: a tenth at most. So many who wait do not look at every
+change."""
 
 
 def wanted(prefer: str | None, most: float) -> float | None:
@@ -28,10 +32,13 @@ def is_settled(row: RunRow, now: int) -> bool:
 async def until_settled(service: Service, request: Request, run: str, within: float) -> RunRow:
     """The run's row when it has ended or waits for a person, or as it is after so many seconds. Raises
     RunNotFound."""
-    feed, until = service.feed, service.clock.now() + round(within * 1_000_000)
+    feed, began = service.feed, service.clock.now()
     while True:
         seen = feed.count
         row, now = await row_of(service.store, run), service.clock.now()
-        if is_settled(row, now) or now >= until or feed.ended or await request.is_disconnected():
+        waited = (now - began) / MICROS
+        left = within - waited
+        if is_settled(row, now) or left <= 0 or feed.ended or await request.is_disconnected():
             return row
-        await feed.change(seen, min((until - now) / 1_000_000, _LOOK_AFTER_CLIENT))
+        await service.clock.pause(min(waited * SHARE, left))
+        await feed.change(seen, min(left, LOOK_AFTER_CLIENT))
