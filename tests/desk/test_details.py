@@ -283,6 +283,9 @@ def test_an_address_is_taken_word_for_word(mail: str, address: str) -> None:
         "7 quay street 2093 saltmarsh",
         "3 Dock Lane, Hull HU1 2AB",  # another country's postcode
         "Fish Market 8, Bergen",
+        "We are at 7 Quay Street, 2093 Saltmarsh, over Christmas. The lamp comes to our home, not there.",
+        "7 Quay Street, 2093 Saltmarsh, is my office. Please leave the address.",
+        "Is it sent to 7 Quay Street, 2093 Saltmarsh, as ordered?",
     ],
 )
 def test_an_address_that_may_be_wrong_goes_to_a_person(mail: str) -> None:

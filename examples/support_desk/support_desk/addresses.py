@@ -31,6 +31,9 @@ _OLD = re.compile(
     r"|used to)\b|n['’]t\b",
     re.IGNORECASE,
 )
+_AS_IT_IS = re.compile(
+    r"\bnot there\b|\bas (?:planned|ordered)\b|\b(?:leave|keep) (?:it|the address)\b", re.IGNORECASE
+)
 _RIGHT = re.compile(r"\b(?:should be|must be|is now|correct (?:one |address )?is)\b", re.IGNORECASE)
 _MORE_OF_IT = re.compile(r",[ ]*(?!Thank|Please|Best|Kind|Many|Regards|Cheers|I\b|We\b)[A-Z0-9]")
 _CLOSING = re.compile(
@@ -55,6 +58,8 @@ def new_address(mail: str, current: Address) -> Address | str:
     """The address in the mail that is not the order's own, or why a person has to look."""
     if _SOMEWHERE_ELSE.search(mail):
         return "The mail speaks of somebody else's place, of a flat, floor or office, or of an invoice."
+    if _AS_IT_IS.search(mail):
+        return "The mail seems to say that the address is to stay as it is."
     if _ABROAD.search(mail):
         return "The mail speaks of another country."
     found: list[Address] = []

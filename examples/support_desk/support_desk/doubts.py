@@ -130,13 +130,18 @@ REASONS = (
     _reason(
         "it wants the parcel at another time",
         r"(?:\bnot|n't|\bdont)\b[^.!?;\n]{0,25}\b(?:send|ship|dispatch|deliver|post)\b[^.!?;\n]{0,40}\b(?:before|until|till|yet"
-        r"|later|today|tomorrow|(?:this|next) week|on (?:the|mon|tues|wednes|thurs|fri|satur|sun))"
-        r"|\bpostpone\w*|\bput off\b|\blater date\b|\bhold (?:it|them|back|off|my|the|this|sd)\b|\bpause\b",
+        r"|later|today|tomorrow|(?:this|next) week|on (?:the|mon|tues|wednes|thurs|fri|satur|sun))",
         {"cancel", "address"},
     ),
     _reason(
+        "it wants the parcel at another time",
+        r"\bpostpone\w*|\bput off\b|\blater date\b|\bhold (?:it|them|back|off|my|the|this|sd)\b|\bpause\b"
+        r"|\bwait (?:with|for (?:me|my (?:call|answer|mail|word|next)))\b",
+        {"cancel", "address", "track"},
+    ),
+    _reason(
         "it may want something else cancelled than the order",
-        rf"\b(?:cancel|stop|annul|undo|withdraw)\w*(?: (?!and\b|then\b|order\b|it\b|sd\b)[\w'-]+){{0,5}}? "
+        rf"\b(?:cancel|stop|annul|undo|withdraw)\w*(?: (?!and\b|then\b|order\b|it\b|sd\b)[\w'-]+){{1,5}}? "
         rf"{_SOMETHING_ELSE}\b",
         {"cancel"},
     ),
@@ -157,12 +162,15 @@ def doubt(intent: Intent, text: str) -> str:
     for reason in REASONS:
         if intent in reason.matters and reason.pattern.search(plain):
             return reason.says
-    said, wished = wishes.hinted(plain), wishes.hinted(wishes.without_noes(plain))
+    affirmed = wishes.without_noes(plain)
+    said, wished = wishes.hinted(plain), wishes.hinted(affirmed)
     if intent in said and intent not in wished:
         return f"it says that '{intent}' is not wanted"
     for other in wished:
         if other != intent and other not in wishes.GOES_WITH[intent]:
             return f"it sounds like '{intent}' and like '{other}'"
+    if wishes.named_only(intent, affirmed):
+        return f"it speaks of '{intent}', and does not ask for it"
     if intent == "return" and _FAULT.search(plain):
         return "it speaks of a fault, which is no reason to send back but to give money back"
     return ""

@@ -43,27 +43,56 @@ _NO = re.compile(
     re.IGNORECASE,
 )
 
+_NAMES: Mapping[Intent, str] = {
+    "refund": r"(?:refund\w*|reimburs\w*|(?:money|cash) back)",
+    "cancel": r"(?:cancel\w*|annul\w*)",
+    "return": r"(?:return\w*|(?:send(?:ing)?|give)(?: (?:it|them|this|these|both|the \w+|sd\S*))? back)",
+    "exchange": r"(?:exchang\w*|swap\w*)",
+}
+"""The words for a wish. They may also stand where nothing is wished: "I was told to ask for a refund"."""
+_BEGIN = r"(?:^|[.!?,;:(]\s*)"
 _ASKING = (
-    r"\b(?:please|pls|plz|kindly|(?:can|could|would|may) (?:you|i|we)|(?:i|we)(?:'d| would) (?:like|love)"
-    r"|(?:i|we) (?:want|wish|need|demand|request|expect|ask))\b(?: (?!not\b|never\b)[\w']+){0,4}? "
+    r"(?:\b(?:please|pls|plz|kindly|mind)\b|\b(?:can|could|would|may|shall|should|will|do) (?:you|i|we)\b"
+    r"|(?:'d|would) (?:like|love|prefer|appreciate|be \w+)\b|\b(?:i'm|i am|we're|we are)\b"
+    rf"|(?:{_BEGIN}|\b(?:i|we|and|so|but) )(?:(?:hereby|herewith|just|only|now|really|therefore) )*"
+    r"(?:want|wish|need|demand|request|expect|insist|ask|have to|must)\b"
+    r"|\bpossible to\b|\bhow (?:do|can|may|could|would|to)\b|\b(?:can|could|should|must|to) be\b)"
+    r"(?: (?!not\b|never\b)[\w'-]+){0,6}? "
 )
 
 
-def _asking(for_what: str) -> re.Pattern[str]:
-    return re.compile(_ASKING + for_what, re.IGNORECASE)
+def _asking_for(names: str) -> re.Pattern[str]:
+    """Please cancel; cancel my order; cancellation, please."""
+    order = (
+        r"(?:(?: of)? (?:my|the|this|that|it|me|them|order|sd|everything|all|please|for|number|request)\b"
+        r"|[,:?-]|\W*$)"
+    )
+    after = r"(?: [\w'-]+){0,4}?,? (?:please|pls|plz|possible|asap|now|immediately)\b"
+    return re.compile(
+        rf"{_ASKING}{names}|{_BEGIN}{names}{order}|\b{names}(?:{after}|\s*[?!])", re.IGNORECASE | re.MULTILINE
+    )
 
 
-_PLAIN: Mapping[Intent, re.Pattern[str]] = {
-    "refund": _asking(r"(?:refund\w*|reimburse\w*|money back)\b"),
-    "cancel": _asking(r"cancel\w*"),
-    "return": _asking(r"(?:return|send (?:it|them|the \w+|both) back)\b"),
-    "exchange": _asking(r"(?:exchange|swap)\b"),
+_ASKED: Mapping[Intent, re.Pattern[str]] = {
+    **{intent: _asking_for(names) for intent, names in _NAMES.items()},
     "track": re.compile(
         r"\bwhere(?: is|'s| are) (?:my|the) |\bwhen (?:will|can i expect|does|do)\b.{0,40}\b(?:arriv|deliver"
         r"|come)|\btracking (?:number|code|link)\b|\bstatus of\b|\bhow long until\b",
         re.IGNORECASE,
     ),
 }
+
+
+def named_only(intent: Intent, text: str) -> bool:
+    """Whether the word for it stands in the text, and nowhere as something that is asked for."""
+    names = _NAMES.get(intent)
+    return (
+        names is not None and bool(re.search(rf"\b{names}", text, re.IGNORECASE)) and not asked(intent, text)
+    )
+
+
+def asked(intent: Intent, text: str) -> bool:
+    return bool(_ASKED[intent].search(text))
 
 
 def without_noes(text: str) -> str:
@@ -79,5 +108,5 @@ def hinted(text: str) -> list[Intent]:
 def plain(text: str) -> Intent | None:
     """The one wish that the text asks for in so many words; None where there is none, or more than one."""
     said = without_noes(text.replace("\u2019", "'"))
-    found: list[Intent] = [intent for intent, pattern in _PLAIN.items() if pattern.search(said)]
+    found: list[Intent] = [intent for intent in _ASKED if asked(intent, said)]
     return found[0] if len(found) == 1 else None
