@@ -125,6 +125,8 @@ _CARD_GROUPS = tuple(
         r"\d{4}([ \-.])(?:\d{4}\1\d{5}|\d{5}\1\d{6}|\d{3}\1\d{3}\1\d{3})",
     )
 )
+_GROUPED = re.compile(r"\d{4}([ \-.])\d{3,6}\1\d{3}")
+"""How all of those begin: one look for the many numbers that are none."""
 _SEPARATORS = str.maketrans("", "", " -.")
 
 
@@ -134,7 +136,7 @@ def card(text: str, start: int, end: int) -> Found:
         return None  # the search stops at every digit of a long number; the first stop was enough
     if run := _CARD_RUN.match(text, start):
         return (start, run.end(), "card") if _is_card(text, start, run.end(), run[0]) else None
-    for groups in _CARD_GROUPS:
+    for groups in _CARD_GROUPS if _GROUPED.match(text, start) else ():
         found = groups.match(text, start)
         if found is not None and _is_card(text, start, found.end(), found[0], found[1]):
             return start, found.end(), "card"
