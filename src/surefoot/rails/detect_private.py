@@ -153,9 +153,12 @@ def _is_card(text: str, start: int, end: int, said: str, mark: str = "") -> bool
     announced = _has_word(text, start, _CARD_WORD)
     if mark and not announced and _in_a_row(text, start, end, mark):
         return False  # a table of numbers, not one number
+    if not mark and not announced and _has_word(text, start, _NAMED_ID):
+        return False  # one in thirty of all such numbers has a card's form
     return known or announced
 
 
+_NAMED_ID = re.compile(r"(?:(?<![A-Za-z])id|_id|[a-z]Id|ID)[\"']?\s?[:=]\s?[\"']?\Z")
 _OTHER_NUMBER = re.compile(r"id\b|_id|ean|gtin|upc|barcode|order|item|sku|article|track|time|\bref", re.I)
 
 
