@@ -110,7 +110,7 @@ async def refund(call: Call, subject: str, amount: Decimal, note: str = "") -> s
 
 @tool(effect=Effect.KEYED, permission="refunds:write", timeout=5)
 async def refund_soon(call: Call, amount: Decimal) -> str:
-    """A refund that must be decided within a second."""
+    """A refund that must be decided within seconds."""
     return call.use(World).act(call, amount=amount)
 
 
@@ -201,7 +201,7 @@ def workflow(world: World, *, version: str = "1") -> Workflow:
                 within=timedelta(days=1),
                 reason="refunds above 50 are for the leads to decide",
             ),
-            approve(refund_soon, by="leads", within=timedelta(seconds=1)),
+            approve(refund_soon, by="leads", within=timedelta(seconds=3)),
         ],
         budget=Budget(usd="0.20", tokens=40_000, tool_calls=12, day_usd="5.00"),
         resources=[open_world],

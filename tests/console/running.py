@@ -94,6 +94,22 @@ class Running:
             self._up.set()
             await serving
 
+    def hold(self) -> None:
+        self._loop.call_soon_threadsafe(HELD.hold)
+
+    def let_go(self) -> None:
+        self._loop.call_soon_threadsafe(HELD.let_go)
+
+    def break_streams(self) -> None:
+        """As a proxy does that has lost its patience; the service goes on."""
+
+        async def end() -> None:
+            self.service.feed.end()
+            await asyncio.sleep(0)
+            self.service.feed.ended = False
+
+        self.do(end())
+
     def stop(self) -> None:
         if self._broke is None:
             self._loop.call_soon_threadsafe(self._end)

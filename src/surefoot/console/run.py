@@ -92,7 +92,14 @@ async def _show(
 ) -> Response:
     row, trace = found.row, found.trace
     now = service.clock.now()
-    drawn = waterfall(row, trace, found.stored, now, to_scale=scale == "real")
+    drawn = waterfall(
+        row,
+        trace,
+        found.stored,
+        now,
+        at_work=service.runtime.bodies(row.id),
+        to_scale=scale == "real",
+    )
     pages = max((len(drawn.lines) + LINES - 1) // LINES, 1)
     page = min(max(page, 1), pages)
     kept = {"scale": scale, "page": page if page > 1 else ""}

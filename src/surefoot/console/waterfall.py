@@ -7,8 +7,8 @@ in which nothing but waiting happens are drawn shorter than they were, and say s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ..core import events as e
@@ -115,8 +115,15 @@ class Times:
 
 
 def waterfall(
-    row: RunRow, trace: Trace, stored: Sequence[StoredEvent], now: int, *, to_scale: bool = False
+    row: RunRow,
+    trace: Trace,
+    stored: Sequence[StoredEvent],
+    now: int,
+    *,
+    at_work: Collection[str] = (),
+    to_scale: bool = False,
 ) -> Waterfall:
+    """`at_work` are steps that this process is in: a step's begin is written down with what comes of it."""
     state = trace.state
     begin = state.created or row.created
     end = max(state.ended or state.at if row.status in ENDED else now, begin + 1)
@@ -128,6 +135,10 @@ def waterfall(
         inside = trace.of_step(step.step)
         lines.append(_step_line(step, inside, times.pauses.get(step.step, []), trace, scale, end))
         lines += [_line(span, scale, end) for span in inside]
+    for name in sorted(at_work):
+        if name not in trace.state.steps:
+            begun = Span("step", f"step {name}", name, name, state.at, status="running")
+            lines.append(replace(_step_line(begun, [], [], trace, scale, end), at=""))
     lines += [_line(span, scale, end) for span in trace.of_step("")]
     sums = [(kind, _sum(stretches[kind])) for kind in KINDS]
     return Waterfall(
@@ -287,8 +298,9 @@ def _step_line(
         bars.append(_bar("timer", start, stop, scale, "a pause before the next attempt"))
     for span in inside:
         bars.append(_bar_of(span, scale, end))
-    found = trace.state.steps[step.step]
-    status = "waiting" if found.status != "finished" and (found.blocked or found.review) else step.status
+    found = trace.state.steps.get(step.step)
+    waits = found is not None and found.status != "finished" and (found.blocked or found.review)
+    status = "waiting" if waits else step.status
     note = f"attempt {step.attempt}" if step.attempt > 1 else ""
     if step.note:
         note = f"{note}; {step.note}" if note else step.note
