@@ -17,6 +17,7 @@ def test_the_demo_ends_with_a_refund_that_waits_and_the_command_that_approves_it
     assert {one["status"] for one in tickets.values()} <= {"succeeded", "waiting"}
     assert all(one["usage"]["model_calls"] >= 1 for one in tickets.values())
     assert "asks embedded" in said.err, "it tells what goes on"
+    assert " new my-desk" in said.err, "and how to begin"
     (approve,) = [line for line in said.err.splitlines() if " approve --by YOU" in line]
     assert shell.printed(approve).code == 0
     again = shell.process("demo", "--keep", "--json", patience=300)

@@ -178,6 +178,7 @@ class Show:
         say(f"Prove that no journal was changed:\n  {ours('audit', 'verify', *words)}")
         other = ours("demo", "--model", "openai:NAME")
         say(f"On another model (with OPENAI_API_KEY, or OPENAI_BASE_URL of your own server):\n  {other}")
+        say(f"A project of your own, and how to see it in the browser:\n  {ours('new', 'my-desk')}")
 
 
 def path_of(trace: Trace) -> str:
