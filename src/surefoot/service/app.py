@@ -16,7 +16,7 @@ from .access import Principal
 from .asking import needs
 from .guard import REQUEST_ID, Guard
 from .problems import problem
-from .routes import allowed, answer, router
+from .routes import allowed, of_definition, router
 from .service import Service
 
 log = logging.getLogger("surefoot.service")
@@ -54,7 +54,7 @@ def _document(app: FastAPI, service: Service) -> Any:
         """The document of this API."""
         if not made:
             made.append(document.make(app, service))
-        return answer(made[0])
+        return of_definition(service, made[0])
 
     return api
 

@@ -21,7 +21,7 @@ from .access import Principal
 from .asking import ServiceOf, needs
 from .bodies import body_of
 from .pages import no_cursor, page, place_of
-from .routes import answer, router
+from .routes import answer, of_definition, router
 from .schemas import Pause, Reason
 from .service import Service
 
@@ -108,7 +108,7 @@ def _worker(row: WorkerRow, now: int) -> dict[str, Any]:
 @api.get("/workflow")
 async def get_workflow(service: ServiceOf, principal: Reader) -> Response:
     """What runs here: its input's schema with examples, its steps and its tools."""
-    return answer(workflow_json(service))
+    return of_definition(service, workflow_json(service))
 
 
 def workflow_json(service: Service) -> dict[str, Any]:

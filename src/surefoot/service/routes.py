@@ -24,6 +24,7 @@ from ..errors import BadRequest
 from .asking import Needs
 from .guard import ROUTE
 from .problems import encoded
+from .service import Service
 
 
 class Route(APIRoute):
@@ -102,6 +103,12 @@ def _must_know(query: bytes, known: set[str]) -> None:
 
 def answer(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return Response(encoded(body), status, headers, "application/json")
+
+
+def of_definition(service: Service, body: Any) -> Response:
+    """What the workflow's author wrote: a description, or a default, may hold what the process was given."""
+    text = service.runtime.deployment.secrets.scrub_json(encoded(body).decode(), [])
+    return Response(text, media_type="application/json")
 
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")

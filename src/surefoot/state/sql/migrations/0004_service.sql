@@ -70,5 +70,8 @@ WHEN NEW.status <> OLD.status AND NEW.status IN ('succeeded', 'failed', 'cancell
   WHERE EXISTS (SELECT 1 FROM json_each(endpoints.types) WHERE value = 'run.' || NEW.status);
 END;
 
+-- The inbox with all that was ever in it, page by page.
+CREATE INDEX items_opened ON items (opened);
+
 -- Runs that nobody has taken up yet: how many, and since when. Those that are born held never come in here.
 CREATE INDEX runs_new ON runs (created) WHERE owner IS NULL AND due IS NOT NULL AND epoch = 0;
