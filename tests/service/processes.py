@@ -256,6 +256,12 @@ class Load:
             assert time.monotonic() < until, (self.statuses, self.broken, self.others[:1])
             time.sleep(0.005)
 
+    def until_refused(self, within: float = PATIENCE) -> None:
+        until = time.monotonic() + within
+        while not self.refusals:
+            assert time.monotonic() < until, (self.statuses, self.broken)
+            time.sleep(0.005)
+
     def _go(self) -> None:
         client = Client(self.port)
         while True:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from .processes import Load, Place, ask, free_port, place
+from .processes import Answer, Load, Place, ask, free_port, place
 
 TARGET = "counter:counter"
 
@@ -74,8 +75,14 @@ def test_a_service_that_is_told_to_stop_under_load_refuses_new_work_and_loses_no
     served = here.start("serve", TARGET, "--port", "0", SUREFOOT_DRAIN="8")
     load = Load(served.port, 100_000, goes_on=lambda: served.alive).start()
     load.until_accepted(50)
+    assert ask(served.port, "GET", "/readyz").status == 200
     began = time.monotonic()
-    assert served.stop() == 0, served.log
+    served.send(signal.SIGTERM)
+    load.until_refused()
+    ready = ask(served.port, "GET", "/readyz")
+    assert (ready.status, ready.body["code"]) == (503, "draining")
+    assert ask(served.port, "GET", "/healthz").status == 200, "it lives, and answers what it can"
+    assert served.ends() == 0, served.log
     assert time.monotonic() - began < 8
     load.join()
     assert not load.others
@@ -90,6 +97,33 @@ def test_a_service_that_is_told_to_stop_under_load_refuses_new_work_and_loses_no
     here.until(lambda: here.statuses().keys() == {"succeeded"})
     assert rest.stop() == 0
     assert len({line.split()[0] for line in here.lines("counted.txt")}) == len(accepted)
+
+
+def test_who_waits_for_a_run_or_hears_of_it_gets_a_clean_end(here: Place) -> None:
+    served = here.start("serve", TARGET, "--port", "0")
+    run = ask(served.port, "POST", "/v1/runs", {"input": {"number": 7, "seconds": 600}}).body["id"]
+    here.until((here.folder / "waiting-7").exists)
+    heard: list[Answer] = []
+
+    def wait() -> None:
+        body = {"input": {"number": 8, "seconds": 600}}
+        heard.append(ask(served.port, "POST", "/v1/runs", body, Prefer="wait=50"))
+
+    def listen() -> None:
+        heard.append(ask(served.port, "GET", f"/v1/runs/{run}/events", Accept="text/event-stream"))
+
+    threads = [threading.Thread(target=wait), threading.Thread(target=listen)]
+    for thread in threads:
+        thread.start()
+    here.until((here.folder / "waiting-8").exists)
+    began = time.monotonic()
+    assert served.stop() == 0, served.log
+    assert time.monotonic() - began < 5
+    for thread in threads:
+        thread.join(5)
+    by_status = {answer.status: answer for answer in heard}
+    assert by_status[202].body["status"] in ("queued", "running", "waiting")
+    assert "event: run.submitted" in by_status[200].body
 
 
 def test_a_step_under_way_is_given_back_to_whoever_comes_next(here: Place) -> None:

@@ -9,6 +9,7 @@ what else may come up is bounded.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache, partial
 from typing import Annotated, Any
 
 from fastapi import FastAPI
@@ -113,6 +114,10 @@ class Metrics:
             buckets=QUICK,
             registry=self.registry,
         )
+        # Looked up once for each combination: labels are bounded, and finding one costs more than counting.
+        self._step = cache(partial(self._steps.labels, workflow.name))
+        self._request = cache(self._requests.labels)
+        self._answer = cache(self._answers.labels)
         self._hears: Mapping[type[e.Event], Callable[[Any, RunState], None]] = {
             e.StepFinished: self._step_finished,
             e.StepFailed: self._step_failed,
@@ -142,11 +147,11 @@ class Metrics:
             act(event, state)
 
     def _step_finished(self, event: e.StepFinished, state: RunState) -> None:
-        self._steps.labels(self._workflow.name, event.step, event.how).observe(event.ms / 1000)
+        self._step(event.step, event.how).observe(event.ms / 1000)
 
     def _step_failed(self, event: e.StepFailed, state: RunState) -> None:
         outcome = "failed" if event.retry_at is None else "retried"
-        self._steps.labels(self._workflow.name, event.step, outcome).observe(event.ms / 1000)
+        self._step(event.step, outcome).observe(event.ms / 1000)
 
     def _call_ended(self, event: e.CallReturned | e.CallFailed | e.CallUnknown, state: RunState) -> None:
         call = state.calls.get(event.call)
@@ -187,8 +192,8 @@ class Metrics:
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """`route` is the pattern that answered; empty where none did."""
         route = route or OTHER
-        self._requests.labels(method if method in METHODS else OTHER, route, str(status)).inc()
-        self._answers.labels(route).observe(seconds)
+        self._request(method if method in METHODS else OTHER, route, status).inc()
+        self._answer(route).observe(seconds)
 
     # ── how things stand ──
 
