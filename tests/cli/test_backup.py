@@ -118,6 +118,20 @@ def test_what_comes_back_is_what_was_and_it_verifies(shell: Shell) -> None:
     assert not list(Path(".surefoot").glob("*.restoring*"))
 
 
+def test_a_key_that_was_retired_since_is_in_the_backup_that_needs_it(shell: Shell) -> None:
+    bought(shell, "small.json")
+    (old,) = (row["key"] for row in shell.here("keys", "list", "--json").lines)
+    shell.here("backup", "kept")
+    assert shell.here("keys", "rotate").code == 0
+    shell.here("backup", "kept-later")
+    assert shell.here("keys", "retire", old).code == 0
+    lose(shell)
+    for folder in ("kept", "kept-later"):
+        store = f"sqlite:///back-{folder}/state.db"
+        assert shell.here("restore", folder, "--store", store).code == 0
+        assert shell.here("audit", "verify", "--store", store).code == 0
+
+
 def test_a_run_that_was_begun_goes_on_only_when_a_person_has_said_so(shell: Shell) -> None:
     run = bought(shell, "large.json")  # it waits for the leads
     shell.here("backup", "kept")

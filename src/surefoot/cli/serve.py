@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -101,10 +102,17 @@ async def open_service(
         person = settings.person or user_of_machine()
         access = Access(runtime.store, runtime.deployment.keyring, clock, person=person)
         limits = Limits(
-            queue=settings.max_queue, body=settings.max_body, drain=settings.drain, hosts=settings.hosts
+            queue=settings.max_queue, body=settings.max_body, drain=settings.drain, hosts=names_of(settings)
         )
         async with Feed(runtime.store, clock) as feed:
             yield Service(runtime, access, feed, clock, limits, settings.people)
+
+
+def names_of(settings: Settings) -> tuple[str, ...]:
+    """The names by which the service is reached: those that were named, and those that follow from others."""
+    url = None if settings.url is None else urlsplit(settings.url).hostname
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return (*settings.hosts, host, *([url] if url else []))
 
 
 def log_requests() -> None:

@@ -224,7 +224,15 @@ def settle(path: Path, place: Path) -> None:
         raise SurefootError(f"{path} is still open", why="its log was not taken in", remedy="Try again.")
     _sync(path)
     must_be_free(place)
-    os.rename(path, place)
+    try:
+        os.link(path, place)  # and not a rename, which would replace what somebody has just put there
+    except FileExistsError:
+        must_be_free(place)
+        raise
+    except OSError:  # a file system without links
+        os.rename(path, place)
+    else:
+        path.unlink()
     _sync(place.parent)
 
 
