@@ -29,6 +29,8 @@ def test_serve_tells_where_and_as_whom_and_drives_what_it_takes_in(here: Place) 
     started = ask(served.port, "POST", "/v1/runs", {"input": {"number": 1}})
     assert started.status == 202
     here.until(lambda: here.statuses()["succeeded"] == 1)
+    assert "You are kim" in served.log
+    assert f"POST {served.said['url']}/v1/runs" in served.log
     assert "surefoot_workers_alive 1.0" in ask(served.port, "GET", "/metrics").body
     began = time.monotonic()
     assert served.stop() == 0
@@ -51,6 +53,24 @@ def test_without_a_token_only_this_machine_is_listened_to(here: Place) -> None:
     refused = here.start("serve", TARGET, "--host", "0.0.0.0", "--port", "0")
     assert "tokens create" in refused.said["error"]["remedy"]
     assert refused.ends() == 2
+
+
+def test_the_service_goes_by_its_own_names_and_no_others(here: Place) -> None:
+    served = here.start("serve", TARGET, "--port", "0", SUREFOOT_URL="https://desk.example")
+    codes = {}
+    for name in ("localhost", "desk.example", "evil.example"):
+        answer = ask(served.port, "GET", "/v1/runs", Host=name)
+        codes[name] = answer.body.get("code", answer.status)
+    # Under a name that is not this machine's own nobody is the local person, wherever he sits.
+    assert codes == {"localhost": 200, "desk.example": "not_authenticated", "evil.example": "cross_site"}
+    assert ask(served.port, "GET", "/openapi.json").body["paths"]
+
+
+def test_nobody_could_drive_a_store_in_memory_without_a_worker(here: Place) -> None:
+    for words in (["serve", TARGET, "--no-worker", "--port", "0"], ["worker", TARGET]):
+        refused = here.start(*words, "--store", "memory:")
+        assert refused.said["error"]["code"] == "usage"
+        assert refused.ends() == 2
 
 
 def test_a_service_that_is_killed_under_load_loses_no_run_and_doubles_none(here: Place) -> None:

@@ -57,10 +57,12 @@ def serve(given: Given, target: str | None, no_worker: bool) -> None:
     must_have_service()
     workflow = load_target(target, settings)
     log_requests()
-    go(_serve(given.output, settings, workflow, drive=not no_worker))
+    go(_serve(given.output, settings, workflow, target, drive=not no_worker))
 
 
-async def _serve(output: Output, settings: Settings, workflow: Definition, *, drive: bool) -> None:
+async def _serve(
+    output: Output, settings: Settings, workflow: Definition, target: str | None, *, drive: bool
+) -> None:
     from .. import console
     from ..service import app as api
     from ..service import metrics, server
@@ -87,7 +89,7 @@ async def _serve(output: Output, settings: Settings, workflow: Definition, *, dr
             metrics.mount(application, service, numbers)
             console.mount(application, service, settings)
             url = server.url_of(bound)
-            told = Told(output, settings, workflow.name, url, local, drive=drive)
+            told = Told(output, settings, workflow.name, url, local, drive=drive, target=target)
             async with telling(service, settings):
                 await server.serve(application, service, numbers, bound, stopping, told.tell)
     output.say("Stopped: nothing is under way any more.", "dim")
@@ -156,11 +158,13 @@ class Told:
         local: Principal | None,
         *,
         drive: bool,
+        target: str | None,
     ) -> None:
         self._output = output
         self._settings = settings
         self._local = local
         self._drive = drive
+        self._target = target
         self._said: dict[str, Any] = {
             "url": url,
             "workflow": workflow,
@@ -172,16 +176,18 @@ class Told:
     def tell(self) -> None:
         said, output = self._said, self._output
         output.say(f"{said['workflow']} listens at {said['url']}", "good")
+        output.say(f"Open it in a browser; programs start runs with POST {said['url']}/v1/runs.")
         if self._local is not None:
             output.say(
-                f"You are {self._local.person}: no token was made yet, so whoever is at this machine may"
+                f"You are {self._local.person}: no token was made yet, so who is at this machine may do"
             )
-            output.say(f"do everything. For others, make tokens: {tokens_words(self._settings)}")
+            output.say(f"everything. For others, make tokens: {tokens_words(self._settings)}")
         else:
             output.say("Who asks needs a token; the console asks for one to log in.")
         if not self._drive:
-            worker = ours("worker", *store_words(self._settings))
-            output.say(f"No worker is in this process: runs are driven by  {worker}")
+            named = [] if self._target is None else [self._target]
+            output.say("No worker is in this process. Runs are driven by")
+            output.say(f"  {ours('worker', *named, *store_words(self._settings))}")
         output.say("Ctrl-C stops it in good order.", "dim")
         if output.json:
             output.document(said)
