@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from click.testing import CliRunner
 
 from service.rig import CUSTOMER, Rig, problem, serving, started, told
+from surefoot.cli import root
 from surefoot.service.service import Limits
 
 pytestmark = pytest.mark.anyio
@@ -273,3 +276,20 @@ async def test_a_run_that_is_not_there_is_not_found(client: httpx2.AsyncClient, 
         answer = await client.request(method, f"/v1/runs/{name}{path}")
         problem(answer, 404, answer.json()["code"])
         assert answer.json()["code"] in ("run_not_found", "no_such_page")
+
+
+async def test_a_run_has_all_that_the_commands_show_of_it(client: httpx2.AsyncClient, tmp_path: Path) -> None:
+    for sale in ({}, {"amount": "80"}, {"fail": True}):
+        run = await started(client, **sale)
+        store = f"sqlite:///{tmp_path}/x.db"
+        said = await asyncio.to_thread(
+            CliRunner().invoke, root, ["runs", "show", run["id"], "--store", store, "--json"]
+        )
+        shown = json.loads(said.stdout)
+        exact = {"output", "items"}
+        assert {name: run[name] for name in shown if name not in exact} == {
+            name: value for name, value in shown.items() if name not in exact
+        }
+        of_result = {"run", "status", "degraded", "output", "error", "usage", "waiting_for", "items"}
+        assert of_result <= run.keys()
+        assert [item.keys() for item in run["items"]] == [item.keys() for item in shown["items"]]

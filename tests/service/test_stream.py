@@ -177,6 +177,49 @@ async def test_a_stream_whose_reader_has_gone_is_over(rig: Rig, monkeypatch: pyt
         assert looks == 0
 
 
+async def test_who_hangs_up_is_not_waited_for(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = 0
+    of_store = rig.service.store.run
+
+    async def counted(asked: str) -> Any:
+        nonlocal looks
+        looks += 1
+        return await of_store(asked)
+
+    async with real(rig) as client:
+        run = (await client.post("/v1/runs", json={"input": {"hold": True}})).json()["id"]
+        monkeypatch.setattr(rig.service.store, "run", counted)
+        waiting = asyncio.create_task(client.get(f"/v1/runs/{run}", headers={"prefer": "wait=60"}))
+        while not looks:
+            await asyncio.sleep(0.01)
+        waiting.cancel()
+        before = looks
+        for _ in range(10):
+            seen = rig.service.feed.count
+            await rig.service.store.probe()  # something is written
+            while rig.service.feed.count == seen:
+                await asyncio.sleep(0.01)
+        assert looks <= before + 2, "nobody is left who wants to know"
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_a_body_that_is_too_large_is_answered_over_a_socket_too(rig: Rig, told: bool) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(80):
+            yield b" " * 100_000
+
+    content: Any = b" " * 8_000_000 if told else pieces()
+    async with real(rig) as client:
+        for _ in range(3):
+            answer = await client.post(
+                "/v1/runs",
+                content=content if told else pieces(),
+                headers={"content-type": "application/json"},
+            )
+            problem(answer, 413, "too_large")
+        assert (await client.get("/v1/runs")).status_code == 200
+
+
 async def test_a_run_of_another_process_is_streamed_too(tmp_path: Path) -> None:
     async with serving(tmp_path, drive=False) as rig, real(rig) as client:
         run = (await client.post("/v1/runs", json={"input": {}})).json()["id"]
