@@ -43,6 +43,9 @@ LINGER = 2.0
 FINISH = 5.0
 """Seconds that requests in flight get when all else is done: a client that sends slowly holds nothing up."""
 
+READ = 60.0
+"""Seconds in which a request must have come in whole."""
+
 LAST = 0.1
 """Seconds between the end of listening and the end of connections on which nothing is under way."""
 
@@ -50,7 +53,7 @@ KEEP_ALIVE = 65
 """Seconds: most proxies give up an idle connection after a minute, and it is better that they do it first."""
 
 HEADERS = 64_000
-"""Bytes of a request line and its headers; the application allows less, and says so with its own words."""
+"""Bytes of a head that may lie in memory before it is whole; what is allowed is the application's to say."""
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -234,32 +237,55 @@ class _Server(uvicorn.Server):
 
 
 class _Protocol(HttpToolsProtocol):
-    """What is no HTTP, or too much of it, is told as every other error is."""
+    """What is no HTTP, or too much of it, is told as every other error is; and whoever sends a request bit by
+    bit, or connects and sends none, holds a connection for no longer than `READ`."""
 
-    _heads = 0
+    _head = 0
+    """Bytes that have come of a head that is not whole."""
+    _has_head = _is_whole = False
+    _late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._late = self.loop.call_later(READ, transport.abort)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._is_whole:
+            self._in_time()
+        elif self._late is None:
+            self._late = self.loop.call_later(READ, self.transport.abort)
+        if not self._has_head:
+            self._head += len(data)
+            if self._head > HEADERS and not self.transport.is_closing():
+                self.send_400_response("")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._in_time()
+        super().connection_lost(exc)
+
+    def _in_time(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
 
     def on_message_begin(self) -> None:
-        self._heads = 0
+        self._head, self._has_head, self._is_whole = 0, False, False
         super().on_message_begin()
 
-    def on_url(self, url: bytes) -> None:
-        self._count(url)
-        super().on_url(url)
+    def on_headers_complete(self) -> None:
+        self._has_head = True
+        super().on_headers_complete()
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._count(name + value)
-        super().on_header(name, value)
-
-    def _count(self, part: bytes) -> None:
-        self._heads += len(part)
-        if self._heads > HEADERS:
-            raise ValueError("its head is too large")
+    def on_message_complete(self) -> None:
+        self._is_whole = True
+        super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         error: SurefootError = BadRequest(
             "the request cannot be read", why="it is no HTTP of this kind", status=400
         )
-        if self._heads > HEADERS:
+        if self._head > HEADERS:
             why = f"{HEADERS} bytes are the limit"
             error = TooLarge("the headers are too large", why=why, remedy="Send fewer headers.", status=431)
         answer = problem(error)
