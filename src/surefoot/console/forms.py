@@ -243,8 +243,9 @@ def _hints(schema: Mapping[str, Any], kind: FieldKind) -> list[str]:
         "maxItems": "{} of them at most",
     }
     for name, said in named.items():
-        if name in schema and not isinstance(schema[name], dict | list):
-            found.append(said.format(schema[name]))
+        value = schema.get(name)
+        if isinstance(value, str) or (isinstance(value, int | float) and (name, value) != ("minLength", 1)):
+            found.append(said.format(value if isinstance(value, str) else f"{value:,}"))
     if kind == "json":
         found.append("as JSON")
     return found

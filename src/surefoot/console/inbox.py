@@ -22,7 +22,6 @@ from ..errors import (
     InvalidArguments,
     InvalidInput,
     ItemClosed,
-    ItemNotFound,
     NotAllowedToDecide,
     SurefootError,
     WrongDecision,
@@ -31,6 +30,7 @@ from ..orchestrator import revealing, saying
 from ..orchestrator.revealing import Revealed
 from ..service.access import Principal
 from ..service.asking import ServiceOf, needs
+from ..service.inbox import item_of
 from ..service.problems import status_of
 from ..service.service import Service
 from ..state.store import ItemRow
@@ -91,18 +91,7 @@ class Given:
 @router.get("/inbox/{item}")
 async def item_page(item: str, request: Request, service: ServiceOf, principal: Reader) -> Response:
     """Raises ItemNotFound."""
-    return await _show(request, service, principal, await _row(service, item))
-
-
-async def _row(service: Service, item: str) -> ItemRow:
-    row = await service.store.item(item)
-    if row is None:
-        raise ItemNotFound(
-            f"there is no item {item!r} in the inbox",
-            why="its id may be misspelt, or its run's journal was deleted",
-            remedy="See the inbox for what waits.",
-        )
-    return row
+    return await _show(request, service, principal, await item_of(service, item))
 
 
 async def _show(
@@ -189,7 +178,7 @@ def _settle_form(service: Service, row: ItemRow) -> Form | None:
 @router.post("/inbox/{item}/preview")
 async def preview(item: str, request: Request, service: ServiceOf, principal: Decider) -> Response:
     """What an edit would change, before it is sent; or what is wrong with it, each beside its field."""
-    row, fields = await _row(service, item), await fields_of(request)
+    row, fields = await item_of(service, item), await fields_of(request)
     read = _typed_edit(service, row, fields)
     given = Given("edit", fields.get("reason", ""), read.form, read.value)
     if row.status != "open":
@@ -219,7 +208,7 @@ async def preview(item: str, request: Request, service: ServiceOf, principal: De
 @router.post("/inbox/{item}/decision")
 async def decide(item: str, request: Request, service: ServiceOf, principal: Decider) -> Response:
     """The person is the one who is logged in, never a field of the form."""
-    row, fields = await _row(service, item), await fields_of(request)
+    row, fields = await item_of(service, item), await fields_of(request)
     choice, reason = fields.get("choice", ""), fields.get("reason", "").strip()
     given = Given(choice, reason)
     try:
@@ -233,7 +222,7 @@ async def decide(item: str, request: Request, service: ServiceOf, principal: Dec
         return await _show(request, service, principal, row, given)
     except (ItemClosed, NotAllowedToDecide, WrongDecision) as error:
         given = replace(given, error=view_of(error), status=status_of(error))
-        return await _show(request, service, principal, await _row(service, item), given)
+        return await _show(request, service, principal, await item_of(service, item), given)
     return go_to(f"/inbox/{quote(item, safe='')}")
 
 
@@ -289,7 +278,7 @@ def _lines(error: SurefootError) -> list[str]:
 async def reveal(item: str, request: Request, service: ServiceOf, principal: Reader) -> Response:
     """What the item is about, exactly, on this answer alone; in the journal before. For the person who may
     decide it while it is open, and for whoever has runs:reveal."""
-    row, reason = await _row(service, item), (await fields_of(request)).get("reason", "").strip()
+    row, reason = await item_of(service, item), (await fields_of(request)).get("reason", "").strip()
     if not _decides(service, principal, row):
         principal.must("runs:reveal")
         if not reason:

@@ -15,6 +15,7 @@ from ..service.asking import COOKIE, must_be_ours, principal_of, service_of
 from ..service.problems import status_of
 from .pages import THEME_COOKIE, THEMES, fields_of, go_to, own_path, show
 from .problem import view_of
+from .setup import setup_of
 
 router = APIRouter()
 YEAR = 31_536_000
@@ -97,4 +98,7 @@ def _forget(response: Response) -> None:
 
 
 def _is_https(request: Request) -> bool:
-    return request.url.scheme == "https"
+    """To the browser: a proxy that speaks TLS passes requests on without it."""
+    settings = setup_of(request).settings
+    public = None if settings is None else settings.url
+    return request.url.scheme == "https" or (public or "").startswith("https:")

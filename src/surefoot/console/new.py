@@ -19,7 +19,7 @@ from ..service.service import Service
 from .forms import Form, form_of, typed
 from .pages import fields_of, go_to, show
 from .problem import view_of
-from .words import line
+from .words import ONCE, line
 
 router = APIRouter()
 
@@ -61,7 +61,7 @@ async def _show(
         status=status,
         form=form,
         key=key,
-        once=f"form-{secrets.token_hex(8)}",
+        once=f"{ONCE}{secrets.token_hex(8)}",
         examples=[_title(one, n) for n, one in enumerate(examples_of(service))],
         example=example,
         error=error,

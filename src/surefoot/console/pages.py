@@ -87,7 +87,13 @@ def templates() -> Environment:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    env.globals |= {"static": static_url, "query": query, "count": words.count, "call_text": words.call_text}
+    env.globals |= {
+        "static": static_url,
+        "query": query,
+        "count": words.count,
+        "call_text": words.call_text,
+        "name_of": words.name_of,
+    }
     env.filters |= {
         "moment": words.moment,
         "iso": words.iso,

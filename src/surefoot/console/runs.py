@@ -39,7 +39,7 @@ async def runs(
     found = await find(service, sought) if sought else None
     if found is not None:
         return go_to(f"/runs/{quote(found.id, safe='')}")
-    chosen = tuple(one for one in STATUSES if one in (status or ()))
+    chosen: tuple[Status, ...] = tuple(one for one in STATUSES if one in (status or ()))
     live = live_store(service, "list")
     wanted = RunFilter(
         chosen,

@@ -1,12 +1,11 @@
 """What this deployment is: the workflow and its tools, who may do what, limits, tokens, webhooks.
 
-No secret stands here: of a token its id, of a webhook's address its host.
+No secret stands here: of a token its id, of a webhook's address its host (the store knows no more of it).
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -17,7 +16,6 @@ from ..errors import BadRequest
 from ..service.access import Principal
 from ..service.asking import ServiceOf, needs
 from ..settings import SETTINGS, Settings
-from ..state.deliveries import EndpointRow
 from .pages import fields_of, go_to, show
 from .setup import SetupOf
 
@@ -47,7 +45,7 @@ async def settings(
         limits=service.limits,
         workers=await store.workers(),
         tokens=await store.tokens() if principal.may("admin") else None,
-        endpoints=[(one, host_of(one)) for one in await store.endpoints()],
+        endpoints=await store.endpoints(),
         deliveries=await store.deliveries(limit=DELIVERIES),
         sources=None if setup.settings is None else sources_of(setup.settings),
     )
@@ -75,12 +73,6 @@ def tool_row(workflow: Definition, tool: Tool[..., Any], grants: tuple[str, ...]
             if rule.tool.name == tool.name
         ],
     }
-
-
-def host_of(endpoint: EndpointRow) -> str:
-    """Scheme and host; the rest of an address may be what lets somebody in."""
-    parts = urlsplit(endpoint.url)
-    return f"{parts.scheme}://{parts.hostname or '?'}{f':{parts.port}' if parts.port else ''}/…"
 
 
 def sources_of(settings: Settings) -> list[dict[str, Any]]:

@@ -140,7 +140,7 @@ def waterfall(
             begun = Span("step", f"step {name}", name, name, state.at, status="running")
             lines.append(replace(_step_line(begun, [], [], trace, scale, end), at=""))
     lines += [_line(span, scale, end) for span in trace.of_step("")]
-    sums = [(kind, _sum(stretches[kind])) for kind in KINDS]
+    sums: list[tuple[Kind, int]] = [(kind, _sum(stretches[kind])) for kind in KINDS]
     return Waterfall(
         tuple(lines),
         tuple(scale.ticks()),

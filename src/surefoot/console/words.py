@@ -14,8 +14,18 @@ from typing import Any
 from ..core.clock import MICROS
 from ..core.model import NANO
 from ..evals.reports.words import line, visible
+from ..state.store import RunRow
 
 __all__ = ["line", "visible"]
+
+
+ONCE = "form-"
+"""What the keys begin with that a form brings, so that being sent twice it starts one run."""
+
+
+def name_of(row: RunRow) -> str:
+    """A run by its key, where somebody gave it one; else by its id."""
+    return row.id if row.key is None or row.key.startswith(ONCE) else row.key
 
 
 def moment(at: int | None) -> str:
@@ -33,7 +43,8 @@ def length(micros: float) -> str:
     for limit, unit, per in ((1000, "ms", 1), (60_000, "s", 1000), (3_600_000, "min", 60_000)):
         if ms < limit:
             value = ms / per
-            return f"{value:.1f} {unit}" if unit != "ms" and value < 10 else f"{value:.0f} {unit}"
+            digits = f"{value:.1f}".removesuffix(".0") if unit != "ms" and value < 10 else f"{value:.0f}"
+            return f"{digits} {unit}"
     return f"{ms / 3_600_000:.0f} h" if ms < 172_800_000 else f"{ms / 86_400_000:.0f} d"
 
 
