@@ -178,6 +178,12 @@ HOSTILE = {
     "phones": "fax 1-2-3-4" * 9_000,
     "stars": "secret: " + "*" * 100_000,
     "templates": "secret={{" * 11_000,
+    "cookies": "cookie:" * 14_000,
+    "names in values": "auth:a" * 16_000,
+    "cluster secrets": "kind:secret" * 9_000,
+    "sealed tokens": "v4.local." * 11_000,
+    "relatives": "ghp_" * 25_000,
+    "markers": "sk-a1B" * 16_000 + "T3BlbkFJ",
 }
 
 

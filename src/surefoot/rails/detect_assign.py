@@ -25,6 +25,7 @@ class Value(NamedTuple):
     start: int
     end: int
     text: str
+    """What it is judged by: its first JUDGED characters, so that one name after the other costs no more."""
     quoted: bool
     how: str
     """What gave it: `=`, `:`, `flag`, `is` and so on."""
@@ -55,6 +56,7 @@ _AFTER = re.compile(
 )
 _BARE = re.compile(r"(?:[^\s\"'`<>,;&|(){}\[\]\\=]{1,512}+={0,2}){1,4}")
 _LONGEST = 2048
+JUDGED = 200
 
 
 def value_after(text: str, start: int, end: int) -> Value | None:
@@ -81,7 +83,7 @@ def value_after(text: str, start: int, end: int) -> Value | None:
             return None
         if "\n" in text[at:stop] and len(quote) == 1:
             return None
-        return Value(name, at, stop, text[at:stop], quoted=True, how=how)
+        return Value(name, at, stop, text[at : min(stop, at + JUDGED)], quoted=True, how=how)
     gap = found["gap"]
     if ("\n" in gap or "\\n" in gap) and not (how == ">" or how[-1] in "|>-+"):
         return None
@@ -90,9 +92,9 @@ def value_after(text: str, start: int, end: int) -> Value | None:
         return None
     value = bare[0].rstrip(".:!?") if how == "is" else bare[0]
     stop = at + len(value)
-    if how == "flag" and not name.startswith("-") and not is_random(value):
+    if how == "flag" and not name.startswith("-") and not is_random(value[:JUDGED]):
         return None  # nothing gives it: two words of a sentence
-    return Value(name, at, stop, value, quoted=False, how=how)
+    return Value(name, at, stop, value[:JUDGED], quoted=False, how=how)
 
 
 _BEHIND_PROVIDER = re.compile(
@@ -217,8 +219,8 @@ def is_identifier(text: str) -> bool:
 
 def is_password(value: Value, text: str) -> bool:
     """A word as weak as people choose them, so the surroundings must show that it is one."""
-    size = len(value.text)
-    if size < 4 or size > 256 or is_dummy(value.text) or (value.how == "," and not value.quoted):
+    size = value.end - value.start
+    if size < 4 or size > JUDGED or is_dummy(value.text) or (value.how == "," and not value.quoted):
         return False
     if _CONSTANT.fullmatch(value.text) and value.text.upper() in (value.name.upper(), value.text):
         return False
@@ -250,7 +252,7 @@ def is_token(value: Value, text: str) -> bool:
     said = value.text
     if said[:7].lower() == "bearer " or said[:6].lower() == "basic ":
         return False  # has a rule of its own
-    size = len(said)
+    size = value.end - value.start
     if size < 8 or size > _LONGEST or is_dummy(said) or " " in said:
         return False
     if not value.quoted and (value.how == "," or text[value.end : value.end + 1] in ("(", "[")):
@@ -259,7 +261,7 @@ def is_token(value: Value, text: str) -> bool:
         return False
     if _UUID.fullmatch(said):
         return True
-    if not any(sign.isdigit() for sign in said):
+    if _DIGITS.search(said) is None:
         return size >= 16 and entropy(said) >= 3.5 and not _WORDY.fullmatch(said) and _is_mixed(said)
     if said.isdigit():
         return size >= 16 and value.quoted

@@ -195,11 +195,18 @@ def url_signature(text: str, start: int, end: int) -> Found:
     return None if found is None else (found.start(1), found.end(1), "url-signature")
 
 
-_DATA = re.compile(r"[\n{,nt ][\"']?data[\"']?:")
+_DATA = re.compile(r"data[\"']?:")
 _ENTRY = re.compile(
     r"(?:\s|\\+[nrt]|[{,]|#[^\n\\]{0,200})*[\"']?[\w.\-]{1,128}\\?[\"']?:(?:\s|\\+n|[|>][-+]?)*"
     r"\\?[\"']?([A-Za-z0-9+/]{9,20000}={0,3})(?![A-Za-z0-9+/:])\\?[\"']?"
 )
+
+
+def _data(text: str, start: int, end: int) -> re.Match[str] | None:
+    for found in _DATA.finditer(text, start, end):
+        if text[found.start() - 1 : found.start()] in ("\n", "{", ",", "n", "t", " ", '"', "'"):
+            return found
+    return None
 
 
 def cluster_secret(text: str, start: int, end: int) -> list[tuple[int, int, str]]:
@@ -208,7 +215,7 @@ def cluster_secret(text: str, start: int, end: int) -> list[tuple[int, int, str]
     if text[end : end + 1].isalnum():
         return found
     least, most = max(0, start - 2_000), min(len(text), end + 2_000)
-    data = _DATA.search(text, end, most) or _DATA.search(text, least, start)
+    data = _data(text, end, most) or _data(text, least, start)
     at = data.end() if data else most
     while (entry := _ENTRY.match(text, at)) is not None:
         found.append((entry.start(1), entry.end(1), "secret"))
