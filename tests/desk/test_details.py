@@ -138,6 +138,7 @@ def test_the_pieces_that_a_mail_names(intent: Intent, number: str, mail: str, pi
         ("refund", LAMP, "Please exchange the lamp, or else I want my money back."),
         ("return", LAMP, "I want to return the lamp and get a new one, please replace it."),
         ("exchange", LAMP, "I want the white lamp, or my money back."),
+        ("return", LAMP, "One of them back, please."),
         ("refund", LAMP, "I dropped it on the first day. Money back please."),
         ("refund", LAMP, "Our dog has knocked it over, and now it is in pieces. A refund, please."),
         ("refund", LAMP, "It broke, all my own fault. Can you refund it?"),
@@ -228,6 +229,7 @@ HOME = Address(street="12 Mill Lane", postcode="2041", city="Hillport")
     ("mail", "address"),
     [
         ("Please send SD-1195 to 7 Quay Street, 2093 Saltmarsh.", "7 Quay Street, 2093 Saltmarsh"),
+        ("Can you send it to 7 Quay Street, 2093 Saltmarsh?", "7 Quay Street, 2093 Saltmarsh"),
         ("From Friday on we live at 7 Quay Street, 2093 Saltmarsh.", "7 Quay Street, 2093 Saltmarsh"),
         ("New address:\n\nHafenweg 12\n4127 Fairhaven\n\nBest", "Hafenweg 12, 4127 Fairhaven"),
         ("New address:\n7 Quay Street\n2093 Saltmarsh", "7 Quay Street, 2093 Saltmarsh"),
@@ -286,6 +288,7 @@ def test_an_address_is_taken_word_for_word(mail: str, address: str) -> None:
         "We are at 7 Quay Street, 2093 Saltmarsh, over Christmas. The lamp comes to our home, not there.",
         "7 Quay Street, 2093 Saltmarsh, is my office. Please leave the address.",
         "Is it sent to 7 Quay Street, 2093 Saltmarsh, as ordered?",
+        "Does my order say 7 Quay Street, 2093 Saltmarsh? I typed it in haste.",
     ],
 )
 def test_an_address_that_may_be_wrong_goes_to_a_person(mail: str) -> None:

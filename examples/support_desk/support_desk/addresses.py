@@ -34,6 +34,8 @@ _OLD = re.compile(
 _AS_IT_IS = re.compile(
     r"\bnot there\b|\bas (?:planned|ordered)\b|\b(?:leave|keep) (?:it|the address)\b", re.IGNORECASE
 )
+_ASKS = re.compile(r"[^.!\n]{0,40}\?")
+_REQUEST = re.compile(r"\b(?:can|could|would|will|may|might|please|possible|mind|too late)\b", re.IGNORECASE)
 _RIGHT = re.compile(r"\b(?:should be|must be|is now|correct (?:one |address )?is)\b", re.IGNORECASE)
 _MORE_OF_IT = re.compile(r",[ ]*(?!Thank|Please|Best|Kind|Many|Regards|Cheers|I\b|We\b)[A-Z0-9]")
 _CLOSING = re.compile(
@@ -75,6 +77,8 @@ def new_address(mail: str, current: Address) -> Address | str:
             return doubt
         if _MORE_OF_IT.match(mail, match.end()):
             return "The address in the mail goes on after the town."
+        if _ASKS.match(mail, match.end()) and not _REQUEST.search(before):
+            return "The mail may only ask about this address."
         if _CLOSING.search(mail, 0, match.start()):
             return "The address in the mail may be only the sender's signature."
         found.append(address)

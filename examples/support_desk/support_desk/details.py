@@ -78,6 +78,8 @@ def _pieces(mail: str, order: Order, products: Sequence[Product], *, money: bool
         return Details(doubt=strange)
     everything = tuple(Item(sku=line.sku, quantity=line.quantity) for line in order.lines)
     if sum(line.quantity for line in order.lines) == 1:
+        if not money and phrases.SOME_OF_THEM.search(mail):
+            return Details(doubt=f"The mail speaks of several, and {order.number} is {order.items}.")
         if money and phrases.INCOMPLETE.search(mail):
             return Details(
                 doubt="Something seems to be missing of the one piece: is all of its price asked for?"

@@ -91,7 +91,8 @@ REASONS = (
         r"|\bin case (?:i|we|they|he|she|it (?:does|is|turns)|my \w+|the \w+ (?:does|is))\b|\bhypothetical\w*"
         r"|\bwould (?:i|we) (?:get|lose|be)\b|\bwould you (?:keep|charge|deduct)\b"
         r"|\b(?:just|only) (?:asking|curious)\b"
-        r"|\b(?:which|what) address\b|\bi hope it\b",
+        r"|\b(?:which|what) address\b|\bi hope it\b"
+        r"|(?<!where )(?<!how )\b(?:should|ought|shall) (?:i|we|my|it)\b",
         ACTS,
     ),
     _reason(
@@ -140,6 +141,11 @@ REASONS = (
         {"cancel", "address", "track"},
     ),
     _reason(
+        "it speaks of something that has come",
+        r"\b(?:has|have|just|already)\b[^.!?\n]{0,25}\b(?:arrived|come|came|delivered|brought|carried)\b",
+        {"cancel"},
+    ),
+    _reason(
         "it may want something else cancelled than the order",
         rf"\b(?:cancel|stop|annul|undo|withdraw)\w*(?: (?!and\b|then\b|order\b|it\b|sd\b)[\w'-]+){{1,5}}? "
         rf"{_SOMETHING_ELSE}\b",
@@ -164,12 +170,13 @@ def doubt(intent: Intent, text: str) -> str:
             return reason.says
     affirmed = wishes.without_noes(plain)
     said, wished = wishes.hinted(plain), wishes.hinted(affirmed)
-    if intent in said and intent not in wished:
+    was_named, is_named = wishes.named(intent, plain), wishes.named(intent, affirmed)
+    if (intent in said and intent not in wished) or (was_named and not is_named):
         return f"it says that '{intent}' is not wanted"
     for other in wished:
         if other != intent and other not in wishes.GOES_WITH[intent]:
             return f"it sounds like '{intent}' and like '{other}'"
-    if wishes.named_only(intent, affirmed):
+    if is_named and not wishes.asked(intent, affirmed):
         return f"it speaks of '{intent}', and does not ask for it"
     if intent == "return" and _FAULT.search(plain):
         return "it speaks of a fault, which is no reason to send back but to give money back"

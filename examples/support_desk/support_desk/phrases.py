@@ -26,6 +26,8 @@ PART = pattern(
     | \b(?:apart\ from|all\ but|but\ not|not\ the|instead\ of)\b"""
 )
 """Not all of it is meant, or perhaps not. It only matters where there are several pieces."""
+SOME_OF_THEM = pattern(r"\b(?:one|two|three|some|none)\ of\ (?:them|these|those)\b")
+"""There is more than one."""
 SENTENCE = re.compile(r"[^.!?\n]+[.!?\n]*")
 FINE = pattern(
     r"\b(?:fine|perfect|lovely|great|wonderful|ok|okay|all\ right|keep|keeping|kept|works|happy)\b"

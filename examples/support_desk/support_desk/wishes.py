@@ -56,7 +56,7 @@ _ASKING = (
     r"|(?:'d|would) (?:like|love|prefer|appreciate|be \w+)\b|\b(?:i'm|i am|we're|we are)\b"
     rf"|(?:{_BEGIN}|\b(?:i|we|and|so|but) )(?:(?:hereby|herewith|just|only|now|really|therefore) )*"
     r"(?:want|wish|need|demand|request|expect|insist|ask|have to|must)\b"
-    r"|\bpossible to\b|\bhow (?:do|can|may|could|would|to)\b|\b(?:can|could|should|must|to) be\b)"
+    r"|\bpossible to\b|\bhow (?:do|can|may|could|would|to)\b|\b(?:can|could|should|must) be\b)"
     r"(?: (?!not\b|never\b)[\w'-]+){0,6}? "
 )
 
@@ -83,12 +83,9 @@ _ASKED: Mapping[Intent, re.Pattern[str]] = {
 }
 
 
-def named_only(intent: Intent, text: str) -> bool:
-    """Whether the word for it stands in the text, and nowhere as something that is asked for."""
-    names = _NAMES.get(intent)
-    return (
-        names is not None and bool(re.search(rf"\b{names}", text, re.IGNORECASE)) and not asked(intent, text)
-    )
+def named(intent: Intent, text: str) -> bool:
+    """Whether a word for it stands in the text, asked for or not."""
+    return intent in _NAMES and bool(re.search(rf"\b{_NAMES[intent]}", text, re.IGNORECASE))
 
 
 def asked(intent: Intent, text: str) -> bool:
