@@ -148,7 +148,7 @@ def _is_card(text: str, start: int, end: int, said: str, mark: str = "") -> bool
     known = checks.card(digits) and (len(digits) > 13 or (not mark and _is_no_article(text, start, digits)))
     if not known and not checks.card_of_any_issuer(digits):
         return False
-    if _glued(text, start, end):
+    if _glued(text, start, end + 2 if _AS_A_FLOAT.match(text, end) else end):
         return False
     announced = _has_word(text, start, _CARD_WORD)
     if mark and not announced and _in_a_row(text, start, end, mark):
@@ -158,6 +158,8 @@ def _is_card(text: str, start: int, end: int, said: str, mark: str = "") -> bool
     return known or announced
 
 
+_AS_A_FLOAT = re.compile(r"\.0(?!\d)")
+"""As tables write a column of numbers in which some are missing."""
 _NAMED_ID = re.compile(r"(?:(?<![A-Za-z])id|_id|[a-z]Id|ID)[\"']?\s?[:=]\s?[\"']?\Z")
 _OTHER_NUMBER = re.compile(r"id\b|_id|ean|gtin|upc|barcode|order|item|sku|article|track|time|\bref", re.I)
 
