@@ -248,3 +248,21 @@ async def test_written_turns_that_end_too_early_are_the_scenarios_mistake(
     (scenario,) = written(tmp_path, short).scenarios
     with pytest.raises(Broken, match=f"the script has no turn {len(turns) + 1} for step 'read'"):
         await record(stage_of(), scenario)
+
+
+async def test_reading_what_was_not_read_before_is_red_and_reading_less_is_not(tmp_path: Path) -> None:
+    @step
+    async def nosy(read: str, run: Run) -> str:
+        await run.call(look)
+        return read
+
+    steps = [one.step for one in flow.plan.steps.values()]
+    suite = await accepted(tmp_path, SMALL)
+    more = await replayed(suite, changed_flow(steps=[*steps[:-1], nosy, steps[-1]]))
+    assert (more.verdict, more.scenarios[0].why) == ("red", "reads: look({}) beyond what was accepted")
+    lines = list(baseline.read(suite.baseline).values())
+    assert lines[0].looks == ["look({})"]
+    baseline.write(suite.baseline, [replace(line, looks=["look({})"] * 3) for line in lines])
+    assert (await replayed(suite)).verdict == "green"
+    baseline.write(suite.baseline, [replace(line, looks=None) for line in lines])
+    assert (await replayed(suite)).verdict == "green", "a line from before reads were kept"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -27,8 +28,8 @@ GRADER = 1
 
 @dataclass(frozen=True)
 class Line:
-    """`checks` is a digest of what is expected, `calls` the effects in order, `live` by model: [passes,
-    trials]."""
+    """`checks` is a digest of what is expected, `calls` the effects in order, `live` by model: [passes, trials].
+    `looks` is what was read; None where that was not kept yet."""
 
     id: str
     scenario: str
@@ -39,6 +40,7 @@ class Line:
     tokens: int
     usd: float
     trace: str
+    looks: Sequence[str] | None = None
     reason: str = ""
     live: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
@@ -86,6 +88,7 @@ def line_of(scenario: Scenario, trial: Trial, *, reason: str, before: Line | Non
         tokens=int(trial.usage.get("tokens_in", 0)) + int(trial.usage.get("tokens_out", 0)),
         usd=float(trial.usage.get("usd", 0)),
         trace=trial.digest,
+        looks=list(trial.looks),
         reason=reason,
     )
     if before is not None and (before.checks, before.grader) == (line.checks, line.grader):
@@ -124,10 +127,12 @@ def weakened(scenarios: Sequence[Scenario], baseline: Mapping[str, Line]) -> lis
 
 
 def changed(line: Line, trial: Trial) -> list[str]:
-    """What a passing replay does otherwise than was accepted: effects and budget."""
+    """What a passing replay does otherwise than was accepted: effects, what it reads beyond that, budget."""
     found = []
     if list(line.calls) != list(trial.calls):
         found.append(f"effects: {_listed(line.calls)} were accepted, and now {_listed(trial.calls)}")
+    if line.looks is not None and (more := Counter(trial.looks) - Counter(line.looks)):
+        found.append(f"reads: {_listed(list(more.elements()))} beyond what was accepted")
     tokens = int(trial.usage.get("tokens_in", 0)) + int(trial.usage.get("tokens_out", 0))
     if tokens > line.tokens:
         found.append(f"tokens: {line.tokens} were accepted, and now {tokens}")

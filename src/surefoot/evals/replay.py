@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from ..core.jsons import canonical, loads
+from ..core.states import CallState
 from ..models.recordings import Cassette, RecordedModel
 from . import baseline as accepted
 from .baseline import Line
@@ -131,6 +132,7 @@ def scored(scenario: Scenario, played: Played, cassette: Cassette | None, *, too
         status=played.status,
         usage=played.state.usage.to_json(),
         calls=effects(played),
+        looks=looks(played),
         digest=hashlib.sha256("\n".join(played.trace).encode()).hexdigest()[:16],
         trace=played.trace,
         took=took,
@@ -139,11 +141,17 @@ def scored(scenario: Scenario, played: Played, cassette: Cassette | None, *, too
 
 def effects(played: Played) -> list[str]:
     """What was done to the world, in order, with its arguments."""
-    return [
-        f"{call.tool}({canonical(loads(call.args))})"
-        for call in played.state.calls.values()
-        if call.is_effect and call.status in ("returned", "unknown", "given_up")
-    ]
+    ended = ("returned", "unknown", "given_up")
+    return [_said(call) for call in played.state.calls.values() if call.is_effect and call.status in ended]
+
+
+def looks(played: Played) -> list[str]:
+    """What was read, or was to be, in order, with its arguments."""
+    return [_said(call) for call in played.state.calls.values() if not call.is_effect]
+
+
+def _said(call: CallState) -> str:
+    return f"{call.tool}({canonical(loads(call.args))})"
 
 
 def judged(scenario: Scenario, trial: Trial, line: Line | None) -> ScenarioResult:

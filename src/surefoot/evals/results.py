@@ -66,6 +66,8 @@ class Trial:
     usage: Mapping[str, Any] = field(default_factory=dict)
     calls: Sequence[str] = ()
     """Effects that were made, in order, as `tool(arguments)`."""
+    looks: Sequence[str] = ()
+    """Calls that only read, likewise."""
     digest: str = ""
     """Of the canonical trace."""
     trace: Sequence[str] = ()
