@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from ..core.jsons import parse_strictly
+from ..errors import BadRequest
+from ..service.bodies import parsed
 from .words import visible
 
 PREFIX = "field."
@@ -282,9 +283,9 @@ def _read(one: Field, text: str) -> _Read:
     if one.kind in ("text", "long"):
         return _Read(text) if text or one.is_required else _empty(one)
     try:
-        value = parse_strictly(text)
-    except ValueError as error:
-        return _Read(error=f"this is no {'number' if one.kind == 'number' else 'JSON'}: {error}")
+        value = parsed(text.encode())
+    except BadRequest as error:
+        return _Read(error=f"this is no {'number' if one.kind == 'number' else 'JSON'}: {error.why}")
     if one.kind == "number" and (isinstance(value, bool) or not isinstance(value, int | float)):
         return _Read(error="this is no number")
     return _Read(value)

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from ..core.jsons import loads, parse_strictly
+from ..core.jsons import loads
 from ..core.rule import Approve, Decision, Deny, Edit, Settle
 from ..errors import (
     BadRequest,
@@ -30,6 +30,7 @@ from ..orchestrator import revealing, saying
 from ..orchestrator.revealing import Revealed
 from ..service.access import Principal
 from ..service.asking import ServiceOf, needs
+from ..service.bodies import parsed
 from ..service.inbox import item_of
 from ..service.problems import status_of
 from ..service.service import Service
@@ -259,10 +260,7 @@ def _typed_edit(service: Service, row: ItemRow, fields: Mapping[str, str]) -> Ty
     if "args" not in fields:
         is_whole = "field.json" in fields and (schema is None or "json" not in schema.get("properties", {}))
         return typed(form_of(schema, row.view.get("args"), whole=is_whole), fields)
-    try:
-        args = parse_strictly(fields["args"])
-    except ValueError as error:
-        raise BadRequest("the edit cannot be read", why=str(error)) from None
+    args = parsed(fields["args"].encode())
     return Typed(form_of(schema, args), args)
 
 
