@@ -42,6 +42,13 @@ _PASSWORD_NAMES = (
     "pwd",
     "kennwort",
     "contraseña",
+    "mot de passe",
+    "wachtwoord",
+    "senha",
+    "lösenord",
+    "adgangskode",
+    "passord",
+    "salasana",
     "mot_de_passe",
     "mdp=",
 )

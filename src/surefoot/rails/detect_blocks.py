@@ -162,11 +162,20 @@ def command_user(text: str, start: int, end: int) -> Found:
 _ATTACHED = re.compile(r"([^\s\"'\\]{4,128})")
 
 
+_SPACED = re.compile(r"[ \t]?(?:\\{0,3}[\"'])?([^\s\"'\\]{4,128})")
+
+
 def attached_password(text: str, start: int, end: int) -> Found:
-    """Behind `-p` of a MySQL command, which wants the password without a space."""
-    if "mysql" not in text[max(0, start - 120) : start].lower() or text[end - 1 : end] != "p":
+    """Behind `-p` of a MySQL command, which wants the password without a space, and of sshpass."""
+    head = text[max(0, start - 120) : start].lower()
+    if text[end - 1 : end] != "p":
         return None
-    found = _ATTACHED.match(text, end)
+    if head.endswith("sshpass"):
+        found = _SPACED.match(text, end)
+    elif "mysql" in head:
+        found = _ATTACHED.match(text, end)
+    else:
+        return None
     if found is None or is_dummy(found[1]) or re.match(r"(?:ort|rotocol|lugin|assword|ath|ipe)", found[1]):
         return None
     return found.start(1), found.end(1), "password"
