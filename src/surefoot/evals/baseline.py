@@ -28,8 +28,8 @@ GRADER = 1
 
 @dataclass(frozen=True)
 class Line:
-    """`checks` is a digest of what is expected, `calls` the effects in order, `live` by model: [passes, trials].
-    `looks` is what was read; None where that was not kept yet."""
+    """`checks` is a digest of what is expected, `calls` the effects in order, `live` by model: [passes,
+    trials]. `looks` is what was read; None where that was not kept yet."""
 
     id: str
     scenario: str
