@@ -181,3 +181,36 @@ async def test_a_must_that_never_failed_says_how_often_it_still_may(tmp_path: Pa
     suite = known(await accepted(tmp_path, SMALL | {"must": True}))
     result = await asked(suite, Sometimes(), tmp_path)
     assert "it may still fail in up to 63% of its runs" in result.scenarios[0].why
+
+
+@pytest.mark.parametrize(("cap", "verdict"), [(0.52, "green"), (0.50, "inconclusive")])
+async def test_the_judge_is_paid_from_under_the_cap(tmp_path: Path, cap: float, verdict: str) -> None:
+    rubric = SMALL | {"expect": {"world": {"added": {"payments": 1}}, "rubric": "It is friendly."}}
+    suite = known(await accepted(tmp_path, rubric))
+    result = await asked(suite, Sometimes(), tmp_path, judge_model=Sometimes(), cap_usd=cap + 0.04)
+    assert result.usd <= cap + 0.04
+    assert {trial.usage["usd"] for trial in result.scenarios[0].trials if trial.outcome == "pass"} <= {0.02}
+
+
+@pytest.mark.parametrize(
+    ("error", "usd"),
+    [
+        (ModelUnavailable("down", why="503", charged=False), 0.01),
+        (ModelUnavailable("cut off", why="reset", charged=True), 0.02),
+        (RuntimeError("a bug of the judge's"), 0.02),
+    ],
+    ids=["free", "charged", "broken"],
+)
+async def test_a_judge_that_breaks_scores_nothing_and_what_it_may_have_cost_counts(
+    tmp_path: Path, error: Exception, usd: float
+) -> None:
+    class Breaks(Sometimes):
+        async def request(self, request: ModelRequest) -> ModelAnswer:
+            raise error
+
+    rubric = SMALL | {"expect": {"world": {"added": {"payments": 1}}, "rubric": "It is friendly."}}
+    suite = known(await accepted(tmp_path, rubric))
+    result = await asked(suite, Sometimes(), tmp_path, judge_model=Breaks())
+    assert result.verdict == "inconclusive"
+    trials = result.scenarios[0].trials
+    assert {(trial.outcome, trial.usage["usd"]) for trial in trials} == {("unscored", usd)}

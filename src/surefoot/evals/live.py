@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ..core.jsons import dumps, parse_strictly
 from ..core.model import NANO, Message, Model, ModelRequest
@@ -103,7 +104,7 @@ async def live(
             worst = _worst(stage)
             if not purse.reserve(worst):
                 return None
-            trial = await _try(stage, scenario, suite.recordings.get(scenario.id), judge_model)
+            trial = await _try(stage, scenario, suite.recordings.get(scenario.id), judge_model, purse)
             purse.settle(worst, _cost(trial))
             progress.add(trial)
             return trial
@@ -151,7 +152,11 @@ def _outcomes(trials: Sequence[Trial]) -> Outcomes:
 
 
 async def _try(
-    stage: Stage, scenario: Scenario, recording: Recording | None, judge_model: Model | None
+    stage: Stage,
+    scenario: Scenario,
+    recording: Recording | None,
+    judge_model: Model | None,
+    purse: Purse,
 ) -> Trial:
     """Where a scenario has no world its tools answer from its recording, as in a replay: a real model is
     asked, and nothing outside is touched."""
@@ -172,29 +177,43 @@ async def _try(
         return Trial(scenario.id, "infra", problem=problem, usage=cost, took=time.monotonic() - began)
     trial = scored(scenario, played, None, took=time.monotonic() - began)
     if trial.outcome == "pass" and scenario.expect.rubric:
-        return await _judged(trial, scenario, played, judge_model or stage.models[0])
+        return await _judged(trial, scenario, played, judge_model or stage.models[0], purse)
     return trial
 
 
-async def _judged(trial: Trial, scenario: Scenario, played: Played, model: Model) -> Trial:
-    """What the judge costs is part of the trial's cost."""
+async def _judged(trial: Trial, scenario: Scenario, played: Played, model: Model, purse: Purse) -> Trial:
+    """What the judge costs is part of the trial's cost, and is reserved before it is asked."""
     assert scenario.expect.rubric is not None
     data = dumps({"rule": scenario.expect.rubric, "output": played.output})
     request = ModelRequest(JUDGE, (Message("user", data),), (), "judgement", JUDGED, max_tokens=300)
+    worst = model.bound(request).nanousd
+    if not purse.reserve(worst):
+        return replace(trial, outcome="unscored", problem="the cap leaves nothing for the judge")
+    cost = worst
     try:
         answer = await model.request(request)
+        cost = worst if answer.usage is None else model.price(answer.usage)
         found = parse_strictly(answer.text)
         passed, reason = found["pass"], str(found["reason"])
         if not isinstance(passed, bool):
             raise ValueError(f"pass is {passed!r}")
-    except (ModelError, ValueError, KeyError, TypeError) as error:
-        return replace(trial, outcome="unscored", problem=f"the judge gave no judgement: {error}")
-    cost = model.price(answer.usage) / NANO if answer.usage is not None else 0.0
-    usage = {**trial.usage, "usd": float(trial.usage.get("usd", 0)) + cost}
+    except Exception as error:  # noqa: BLE001  a judge that breaks says nothing about the workflow
+        if isinstance(error, ModelError) and not error.charged:
+            cost = 0
+        problem = f"the judge gave no judgement: {error}"
+        return replace(trial, outcome="unscored", problem=problem, usage=_with(trial, cost))
+    finally:
+        purse.settle(worst, 0)  # its cost is counted with the trial's
+    usage = _with(trial, cost)
     if passed:
         return replace(trial, usage=usage)
     failure = Failure("rubric", scenario.expect.rubric, reason)
     return replace(trial, outcome="fail", failures=[failure], usage=usage)
+
+
+def _with(trial: Trial, nanousd: int) -> dict[str, Any]:
+    """What the trial used, and this beside it."""
+    return {**trial.usage, "usd": float(trial.usage.get("usd", 0)) + nanousd / NANO}
 
 
 def _worst(stage: Stage) -> int:
