@@ -23,7 +23,7 @@ from .scenario import Scenario
 from .statistics import Counts
 
 GRADER = 1
-"""Raised when a check comes to mean something else: lines of another grader are compared with nothing."""
+"""Raised when a check comes to mean something else: lines of another grader must be accepted anew."""
 
 
 @dataclass(frozen=True)
