@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cli.conftest import PROGRAMS, Shell
-from surefoot.cli import output, redacted
+from surefoot.cli import canary, output, redacted
 from surefoot.core.schema import Shape
 from surefoot.orchestrator import logs, recorder, redacting, spans
 from surefoot.orchestrator.plants import KINDS, Garden, Maker
@@ -22,8 +22,10 @@ Leaky = Callable[[pytest.MonkeyPatch], None]
 
 
 @pytest.fixture
-def kiosk(shell: Shell) -> Shell:
+def kiosk(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    """Without the extra `service`, which is asked hundreds of things: see test_canary_service."""
     shutil.copy(PROGRAMS / "kiosk.py", shell.folder)
+    monkeypatch.setattr(canary, "has_service", lambda: False)
     return shell
 
 
@@ -35,6 +37,7 @@ def test_nothing_leaks_from_a_workflow_that_does_nothing_wrong(kiosk: Shell) -> 
     assert report["leaks"] == []
     assert said.code == 0
     assert report["ok"] is True
+    assert report["asked"] is None
     assert [(run["status"], run["steps"]) for run in report["runs"]][:2] == [("succeeded", 3)] * 2
     assert report["runs"][2]["status"] == "failed"  # in the last one every tool fails
     assert {"secret", "private email", "private name", *KINDS} <= set(report["planted"])
@@ -52,6 +55,7 @@ def test_the_report_for_people_names_kinds_and_places_and_no_value(kiosk: Shell)
     assert said.code == 0
     assert "Nothing that was planted was found" in said.out
     assert "searched  spans" in said.out
+    assert "searched  neither the API nor the console: pip install 'surefoot[service]'" in said.out
     assert "ann@post.example" not in said.out + said.err
     assert "canary-" not in said.out
 

@@ -1,5 +1,6 @@
 """`surefoot canary`: plants secrets and private values in runs of a workflow, and looks for them wherever
-they must not be: files, rows, views, log lines, spans, and what every reading command prints."""
+they must not be: files, rows, views, log lines, spans, what every reading command prints, and all that the
+service shows."""
 
 from __future__ import annotations
 
@@ -18,9 +19,10 @@ import click
 from ..core.jsons import dumps
 from ..orchestrator.canary import Canary, Report
 from ..orchestrator.redacting import know_environment
+from .canary_service import Caller
 from .failures import DONE, FAILED
 from .formats import count
-from .opening import go, warn_of_unknown
+from .opening import go, has_service, warn_of_unknown
 from .options import Given, command, target_argument
 from .output import Cell, Column, Output
 from .redacted import Redacted
@@ -38,6 +40,7 @@ def canary(given: Given, target: str | None, source: str | None, real_tools: boo
 
     The runs go to a store of their own, which is deleted afterwards. No model is asked; tools are not called
     unless --real-tools is given: what they would answer is made from their types. Approvals are given.
+    Where the service is installed, its API, its console and its news are looked at too.
 
     \b
     Exit codes: 0 nothing leaked, 1 something did, 2 used wrongly.
@@ -49,9 +52,9 @@ def canary(given: Given, target: str | None, source: str | None, real_tools: boo
     if source is not None:
         example = json.loads(workflow.plan.input.dump(read_input(workflow, source)))
     with tempfile.TemporaryDirectory(prefix="surefoot-canary-") as folder:
-        report = look_everywhere(
-            Canary(workflow, Path(folder), example=example, real_tools=real_tools), target, settings.workflow
-        )
+        visitor = Caller(workflow, settings) if has_service() else None
+        flying = Canary(workflow, Path(folder), example=example, real_tools=real_tools, visitor=visitor)
+        report = look_everywhere(flying, target, settings.workflow)
     if given.output.json:
         given.output.document(report.to_json())
     else:
@@ -139,6 +142,20 @@ def _past_streams() -> Iterator[io.StringIO]:
             said.write(file.read().decode(errors="replace"))
 
 
+OF_SERVICE = ("the API: ", "the console: ", "news by ")
+"""How places begin that are many: a report for people counts them."""
+
+
+def tell_asked(output: Output, report: Report) -> None:
+    if report.asked is None:
+        output.answer("searched  neither the API nor the console: pip install 'surefoot[service]'", "warn")
+        return
+    places = [place for place in report.looked if place.startswith(OF_SERVICE)]
+    size = sum(report.looked[place] for place in places)
+    asked = ", ".join(f"{number} {what}" for what, number in report.asked.items())
+    output.answer(f"searched  {asked}: {count(len(places), 'place')} of the service ({size:,} characters)")
+
+
 def tell(output: Output, report: Report) -> None:
     planted = ", ".join(f"{number} {kind}" for kind, number in sorted(report.planted.items()))
     output.answer(f"planted   {planted}")
@@ -146,7 +163,9 @@ def tell(output: Output, report: Report) -> None:
         how = f"{run.status} {run.error}".strip()
         output.answer(f"run       {run.run}: {how}, {run.steps} of {count(report.steps, 'step')}")
     for place, size in report.looked.items():
-        output.answer(f"searched  {place} ({size:,} characters)")
+        if not place.startswith(OF_SERVICE):
+            output.answer(f"searched  {place} ({size:,} characters)")
+    tell_asked(output, report)
     if report.leaks:
         columns = [Column("found in"), Column("what"), Column("written"), Column("planted in", wide=True)]
         output.table(

@@ -116,9 +116,14 @@ def go(work: Coroutine[Any, Any, T]) -> T:
         raise KeyboardInterrupt from None
 
 
+def has_service() -> bool:
+    """Whether the extra `service` is installed."""
+    return find_spec("fastapi") is not None and find_spec("uvicorn") is not None
+
+
 def must_have_service() -> None:
-    """Raises UsageError where the extra `service` is not installed."""
-    if find_spec("fastapi") is None or find_spec("uvicorn") is None:
+    """Raises UsageError."""
+    if not has_service():
         raise UsageError(
             "the service is not installed",
             why="it needs packages that the commands do without",

@@ -17,17 +17,17 @@ import json
 import logging
 import os
 import random
-import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from ahocorasick_rs import AhoCorasick, MatchKind
-
+from ..core.clock import Clock
+from ..core.events import Event
+from ..core.fold import RunState
 from ..core.model import Bound, ModelAnswer, ModelRequest, ProposedCall, Tokens
 from ..core.private import Found
 from ..core.rule import Approve, Decision, Deny, Settle
@@ -35,13 +35,14 @@ from ..core.schema import Shape
 from ..core.tool import Call, Tool
 from ..core.workflow import Definition
 from ..errors import SurefootError
+from ..rails.redaction import Private
 from ..state.store import ENDED
 from ..tools.invoke import Invoker
 from . import logs, spans
 from .clock import SystemClock
 from .listening import Listener
-from .plants import KINDS, Garden, Maker, Plant, disguises
-from .redacting import know_environment
+from .plants import KINDS, Garden, Maker, Search
+from .redacting import know_environment, open_runs
 from .results import Result, Waiting
 from .runtime import Runtime
 
@@ -86,6 +87,8 @@ class Report:
     planted: Counter[str] = field(default_factory=Counter)
     looked: dict[str, int] = field(default_factory=dict)
     """Place -> characters."""
+    asked: dict[str, int] | None = None
+    """What -> how many of it a visitor has looked at; None: there was none."""
     leaks: list[Leak] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
@@ -95,8 +98,20 @@ class Report:
             "runs": [vars(run) for run in self.runs],
             "planted": dict(self.planted),
             "looked": self.looked,
+            "asked": self.asked,
             "leaks": [vars(leak) for leak in self.leaks],
         }
+
+
+class Visitor(Protocol):
+    """Looks at what floors above this one show of the runs of a store."""
+
+    def heard(self, event: Event, state: RunState) -> None:
+        """Fits `Runtime(hears=...)`."""
+
+    async def visit(self, canary: Canary, runtime: Runtime, clock: Clock) -> None:
+        """Before the first run, whenever one waits for a person, and once it has ended. `runtime` drives
+        nothing, and its process is as one that never drove a run: private values are not known to it."""
 
 
 class Canary:
@@ -109,6 +124,7 @@ class Canary:
         *,
         example: Any = None,
         real_tools: bool = False,
+        visitor: Visitor | None = None,
         seed: int = 0,
     ) -> None:
         self.workflow = workflow
@@ -118,7 +134,11 @@ class Canary:
         self._folder = folder
         self._example = example
         self._real_tools = real_tools
+        self._visitor = visitor
+        self.keys: dict[str, str] = {}
+        """Run -> its key, exactly."""
         self._secrets: list[str] = []
+        self._search = Search(self.garden)
         self._heard = Listener()
         self._lines = _Lines()
 
@@ -154,7 +174,13 @@ class Canary:
                     os.environ[name] = value
             know_environment()
 
-    def _input(self, turn: int) -> Any:
+    def quotes(self, where: str) -> list[str]:
+        """What somebody may quote who has seen it: a planted secret, a value of each kind that has the look
+        of one, and all of these in one text."""
+        each = [self._secrets[0], *(self.garden.one(kind, where) for kind in KINDS)]
+        return [*each, ", ".join(each)]
+
+    def input(self, turn: int) -> Any:
         shape = self.workflow.plan.input
         if self._example is None:
             text = Maker(self.garden, turn).made(shape.json_schema, "the input", shape.load)
@@ -191,28 +217,42 @@ class Canary:
         results = []
         for turn in range(ROUNDS):
             clock = _Hasty()
-            runtime = Runtime(
-                self.workflow,
-                self.url,
-                models=[_Talker(self, turn)] if self.workflow.models else [],
-                resources=None if self._real_tools else [],
-                clock=clock,
-                trace_content=True,
-            )
-            async with runtime:
+            if not turn:
+                await self._visited(clock, turn)
+            async with self._runtime(clock, turn) as runtime:
                 if not self._real_tools:
                     runtime.deployment.invoker = _Pretender(self, turn, fails=turn == ROUNDS - 1)
-                started = await runtime.start(
-                    self._input(turn), key=f"mail of {self.garden.one('email', 'the key of a run')}"
-                )
+                key = f"mail of {self.garden.one('email', 'the key of a run')}"
+                started = await runtime.start(self.input(turn), key=key)
+                self.keys[started.id] = key
                 result = await self._to_its_end(runtime, started.id, clock, turn)
                 state = await runtime.state(started.id)
                 await asyncio.sleep(2 * LATER)
+                await self._visited(clock, turn)
                 entered = sum(step.status != "idle" for step in state.steps.values())
             why = "" if result.error is None else result.error.code
             self.report.runs.append(Flown(started.id, result.status, entered, why))
             results.append(result)
         return results
+
+    def _runtime(self, clock: Clock, turn: int, *, drive: bool = True) -> Runtime:
+        return Runtime(
+            self.workflow,
+            self.url,
+            models=[_Talker(self, turn)] if self.workflow.models else [],
+            resources=None if self._real_tools else [],
+            clock=clock,
+            drive=drive,
+            trace_content=True,
+            hears=None if self._visitor is None else self._visitor.heard,
+        )
+
+    async def _visited(self, clock: Clock, turn: int) -> None:
+        if self._visitor is None:
+            return
+        with open_runs.at_work(Private()):
+            async with self._runtime(clock, turn, drive=False) as runtime:
+                await self._visitor.visit(self, runtime, clock)
 
     async def _to_its_end(self, runtime: Runtime, run: str, clock: _Hasty, turn: int) -> Result:
         late = time.monotonic() + PATIENCE
@@ -229,6 +269,7 @@ class Canary:
                 return result
             for item in await runtime.store.items():
                 self.look("inbox rows", json.dumps(item.view))
+            await self._visited(clock, turn)
             for waiting in result.waiting_for:
                 try:
                     await runtime.decide(waiting.item, self._decision(waiting, turn))
@@ -258,7 +299,8 @@ class Canary:
     def look(self, place: str, text: str, *, secrets_only: bool = False) -> None:
         """Searches a text. Where the one who started the run reads it, private values are in their place."""
         self.report.looked[place] = self.report.looked.get(place, 0) + len(text)
-        for leak in self._search(place, text, secrets_only=secrets_only):
+        for plant, form in self._search.found(text, secrets_only=secrets_only):
+            leak = Leak(place, plant.kind, plant.where, form)
             if leak not in self.report.leaks:
                 self.report.leaks.append(leak)
 
@@ -272,24 +314,6 @@ class Canary:
                 kind = "-wal" if path.name.endswith("-wal") else path.suffix or path.name
                 self.look(f"files of the store ({kind})", path.read_bytes().decode("latin-1"))
         self.report.planted = Counter(plant.kind for plant in self.garden.plants)
-
-    def _search(self, place: str, text: str, *, secrets_only: bool) -> Iterator[Leak]:
-        plants = [plant for plant in self.garden.plants if not secrets_only or plant.kind == "secret"]
-        forms = {shown: (plant, form) for plant in plants for form, shown in disguises(plant.value)}
-        if not forms:
-            return
-        search = AhoCorasick(list(forms), matchkind=MatchKind.Standard)
-        shown = list(forms)
-        found: dict[Plant, set[str]] = {}
-        for how, one in (("", text), (", over lines", re.sub(r"\s+|\\+[nrt]", "", text))):
-            for n in {match[0] for match in search.find_matches_as_indexes(one, overlapping=True)}:
-                plant, form = forms[shown[n]]
-                if not how or shown[n] not in text:
-                    found.setdefault(plant, set()).add(form + how)
-        for plant, hows in found.items():
-            whole = {how for how in hows if not how.startswith(("beginning", "end"))}
-            for how in sorted(whole or hows):
-                yield Leak(place, plant.kind, plant.where, how)
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -11,12 +11,14 @@ import base64
 import html
 import json
 import random
+import re
 import string
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from ahocorasick_rs import AhoCorasick, MatchKind
 from pydantic import ValidationError
 
 from ..errors import UsageError
@@ -132,6 +134,40 @@ def disguises(value: str) -> Iterator[tuple[str, str]]:
     if len(value) >= 24:
         yield "beginning", value[:20]
         yield "end", value[-20:]
+
+
+class Search:
+    """For every plant of a garden, in every form."""
+
+    def __init__(self, garden: Garden) -> None:
+        self._garden = garden
+        self._made: dict[bool, tuple[tuple[Plant, ...], AhoCorasick, list[tuple[str, Plant, str]]]] = {}
+
+    def found(self, text: str, *, secrets_only: bool = False) -> Iterator[tuple[Plant, str]]:
+        """Each plant that is in it, with the forms in which it is."""
+        search, forms = self._of_now(secrets_only)
+        found: dict[Plant, set[str]] = {}
+        for how, one in (("", text), (", over lines", re.sub(r"\s+|\\+[nrt]", "", text))):
+            for n in {match[0] for match in search.find_matches_as_indexes(one, overlapping=True)}:
+                shown, plant, form = forms[n]
+                if not how or shown not in text:
+                    found.setdefault(plant, set()).add(form + how)
+        for plant, hows in found.items():
+            whole = {how for how in hows if not how.startswith(("beginning", "end"))}
+            yield from ((plant, how) for how in sorted(whole or hows))
+
+    def _of_now(self, secrets_only: bool) -> tuple[AhoCorasick, list[tuple[str, Plant, str]]]:
+        """Made anew when more was planted."""
+        plants = tuple(plant for plant in self._garden.plants if not secrets_only or plant.kind == "secret")
+        if (made := self._made.get(secrets_only)) is not None and made[0] == plants:
+            return made[1:]
+        forms: dict[str, tuple[str, Plant, str]] = {}
+        for plant in plants:
+            for form, shown in disguises(plant.value):
+                forms.setdefault(shown, (shown, plant, form))
+        search = AhoCorasick(list(forms), matchkind=MatchKind.Standard)
+        self._made[secrets_only] = (plants, search, list(forms.values()))
+        return search, list(forms.values())
 
 
 # ── data of a type ───────────────────────────────────────────────────────────────────────────────

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..core.jsons import dumps
 from ..errors import BadRequest, CrossSite, SurefootError, TooLarge
+from ..orchestrator.redacting import redactor
 from .access import Principal
 from .asking import LOOPBACK, PRINCIPAL, host_name
 from .problems import problem
@@ -150,7 +151,7 @@ class _Answer:
         self._ended = False
         self.status = 0
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-        self.request_id = given.decode() if _SANE_ID.fullmatch(given) else secrets.token_hex(8)
+        self.request_id = given.decode() if _may_be_id(given) else secrets.token_hex(8)
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -168,6 +169,14 @@ class _Answer:
             self._ended = True
             message = {"type": "http.response.body", "body": b""}
         await self._send(message)
+
+
+def _may_be_id(given: bytes) -> bool:
+    """An id goes into the log, and so must not be somebody's card, or a token."""
+    if not _SANE_ID.fullmatch(given):
+        return False
+    text = given.decode()
+    return redactor().redact(text) is text
 
 
 def _log(scope: Scope, method: str, answer: _Answer, ms: float) -> None:
