@@ -33,7 +33,7 @@ class Route(APIRoute):
         answers = self.get_route_handler()
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            # No stacks of things to be closed, which no dependency of ours leaves open. Errors are answered by
+            # No stacks of things to be closed: no dependency of ours leaves any open. Errors are answered by
             # the application's handlers, one layer up.
             response = await answers(Request(scope, receive, send))
             await response(scope, receive, send)
