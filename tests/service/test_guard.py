@@ -38,7 +38,9 @@ CARD, KEY = "4111111111111111", "AKIAQW2RT5YU7IO3PASD"
 
 
 @pytest.mark.parametrize("given", ["", " ", "x" * 65, "a b", "a\tb", "<b>", "é", CUSTOMER, "a,b", CARD, KEY])
-async def test_an_id_that_is_not_sane_or_somebodys_card_is_replaced(client: httpx2.AsyncClient, given: str) -> None:
+async def test_an_id_that_is_not_sane_or_somebodys_card_is_replaced(
+    client: httpx2.AsyncClient, given: str
+) -> None:
     answer = await client.get("/v1/nothing", headers=[(b"x-request-id", given.encode("latin-1"))])
     assert answer.headers["x-request-id"] != given
     assert len(answer.headers["x-request-id"]) == 16
