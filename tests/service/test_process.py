@@ -173,6 +173,18 @@ def test_what_cannot_be_ended_in_time_ends_with_the_process(here: Place, where: 
     assert len(here.lines("counted.txt")) == 1
 
 
+def test_a_service_whose_store_is_gone_says_so_and_ends(here: Place) -> None:
+    """Whoever restarts it tries again; one that went on would look as if it worked."""
+    served = here.start("serve", TARGET, "--port", "0", SUREFOOT_DRAIN="5")
+    ask(served.port, "POST", "/v1/runs", {"input": {"number": 1}})
+    here.until(lambda: here.statuses()["succeeded"] == 1)
+    database = here.folder / ".surefoot" / "state.db"
+    database.write_bytes(b"no database " * (database.stat().st_size // 12))
+    database.with_name("state.db-wal").write_bytes(b"")
+    assert served.ends() == 1, served.log
+    assert "error: the store sqlite:///.surefoot/state.db" in served.log
+
+
 def test_a_second_signal_ends_it_at_once(here: Place) -> None:
     served = here.start("serve", TARGET, "--port", "0")
     ask(served.port, "POST", "/v1/runs", {"input": {"number": 7, "seconds": 600}})

@@ -129,6 +129,7 @@ class Worker:
         """Until `stop`. Raises what broke the store for good."""
         beating = asyncio.create_task(self._keep_beating(), name="heartbeat")
         watching = asyncio.create_task(self._keep_watching(), name="watch the store")
+        watching.add_done_callback(self._blind)
         try:
             while not self._stopping:
                 await self._claim_due()
@@ -148,6 +149,7 @@ class Worker:
     async def until_idle(self) -> None:
         """Drives all that is due now, also what a dead worker left, and returns."""
         watching = asyncio.create_task(self._keep_watching())
+        watching.add_done_callback(self._blind)
         beating = asyncio.create_task(self._keep_beating())
         try:
             while True:
@@ -286,6 +288,12 @@ class Worker:
             if self._store.changed():
                 self._poked(await self._store.pending_mail())
                 self.look()
+
+    def _blind(self, watching: asyncio.Task[None]) -> None:
+        """Whoever cannot look at the store must not seem to work on it."""
+        if not watching.cancelled() and (error := watching.exception()) is not None:
+            self._failure = self._failure or error
+            self._wake.set()
 
     def _poked(self, runs: Sequence[str]) -> None:
         for run in runs:

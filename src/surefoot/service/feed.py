@@ -7,11 +7,15 @@ where it had got to: nothing is pushed, so nothing can be lost between two looks
 from __future__ import annotations
 
 import asyncio
+import logging
 from types import TracebackType
 from typing import Self
 
 from ..core.clock import Clock
+from ..errors import StoreError
 from ..state.store import Store
+
+log = logging.getLogger("surefoot.service")
 
 LOOK = 0.1
 """Seconds between two looks."""
@@ -59,10 +63,17 @@ class Feed:
         return not self.ended
 
     async def _look(self) -> None:
-        seen = self._store.version()
+        seen, failing = self._store.version(), False
         while True:
             await self._clock.pause(LOOK)
-            now = self._store.version()
+            try:
+                now, failing = self._store.version(), False
+            except StoreError as error:
+                # It may be back in a moment, and nobody else wakes those who wait.
+                if not failing:
+                    log.error("nobody hears of changes: %s", error)
+                failing = True
+                continue
             if now != seen:
                 seen = now
                 self.count += 1
