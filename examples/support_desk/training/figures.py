@@ -27,7 +27,7 @@ from support_desk.schemas import Intent, Reading, SecondReading, Ticket, Triage
 from surefoot import Runtime, Workflow
 
 PROBES = Path(__file__).parent / "probes"
-SETS = ("ordinary", "unusual", "fresh")
+SETS = ("ordinary", "unusual", "fresh", "late")
 
 
 @dataclass(frozen=True)
