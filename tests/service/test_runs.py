@@ -14,7 +14,9 @@ from click.testing import CliRunner
 
 from service.rig import CUSTOMER, Rig, problem, serving, started, told
 from surefoot.cli import root
+from surefoot.service.room import FULL
 from surefoot.service.service import Limits
+from surefoot.testing import ManualClock
 
 pytestmark = pytest.mark.anyio
 
@@ -117,8 +119,8 @@ async def test_50_same_requests_at_once_are_one_run(rig: Rig, client: httpx2.Asy
 
 
 async def test_a_full_queue_refuses_new_runs_and_finds_old_ones(tmp_path: Path) -> None:
-    limits = Limits(queue=2)
-    async with serving(tmp_path, limits=limits, drive=False) as rig, rig.client() as client:
+    limits, clock = Limits(queue=2), ManualClock()
+    async with serving(tmp_path, limits=limits, clock=clock, drive=False) as rig, rig.client() as client:
         answers = [
             await client.post("/v1/runs", json={"input": {}}, headers={"idempotency-key": f"k{number}"})
             for number in range(4)
@@ -130,6 +132,7 @@ async def test_a_full_queue_refuses_new_runs_and_finds_old_ones(tmp_path: Path) 
         assert again.status_code == 202
         assert again.json()["id"] == answers[1].json()["id"]
         await rig.service.store.claim(1)
+        await clock.advance(FULL)
         assert (await client.post("/v1/runs", json={"input": {}})).status_code == 202
 
 
@@ -138,6 +141,27 @@ async def test_a_full_queue_lets_no_more_in_when_many_come_at_once(tmp_path: Pat
         answers = await asyncio.gather(*(client.post("/v1/runs", json={"input": {}}) for _ in range(30)))
         assert sorted(answer.status_code for answer in answers) == [202] * 5 + [429] * 25
         assert (await rig.service.store.queue()).depth == 5
+
+
+async def test_refusing_costs_no_look_at_the_queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = ManualClock()
+    async with (
+        serving(tmp_path, limits=Limits(queue=1), clock=clock, drive=False) as rig,
+        rig.client() as client,
+    ):
+        counts = 0
+        of_store = rig.service.store.queue
+
+        async def counted(workflow: str | None = None) -> Any:
+            nonlocal counts
+            counts += 1
+            return await of_store(workflow)
+
+        monkeypatch.setattr(rig.service.store, "queue", counted)
+        assert (await client.post("/v1/runs", json={"input": {}})).status_code == 202
+        for _ in range(20):
+            problem(await client.post("/v1/runs", json={"input": {}}), 429, "queue_full")
+        assert counts == 2
 
 
 async def test_a_service_that_is_stopped_takes_no_new_runs(rig: Rig, client: httpx2.AsyncClient) -> None:
