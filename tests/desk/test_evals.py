@@ -193,12 +193,42 @@ FIELD: list[Edit] = [
 ]
 
 
-def budget(usd: str = "0.20", tokens: str = "40_000", calls: str = "12") -> list[Edit]:
+PAY_BACK = '        self._db.execute(\n            "INSERT INTO refunds (receipt,'
+COLUMN: list[Edit] = [
+    (
+        "shop.py",
+        PAY_BACK,
+        '        self._db.execute("UPDATE orders SET gift = 1 WHERE number = ?", (number,))\n' + PAY_BACK,
+    )
+]
+FIND = "    return await run.call(find_order, number=reading.order_number)"
+NOSY: list[Edit] = [("workflow.py", FIND, '    await run.call(find_order, number="SD-1163")\n' + FIND)]
+GROUP: list[Edit] = [("workflow.py", 'by="leads"', 'by="desk"')]
+RETRY: list[Edit] = [
+    (
+        "workflow.py",
+        "@step(retry=Retry(attempts=3))\nasync def order",
+        "@step(retry=Retry(1))\nasync def order",
+    )
+]
+FALLBACK: list[Edit] = [
+    (
+        "workflow.py",
+        '@step(timeout=180, fallback=Review("desk"))\nasync def details',
+        "@step(timeout=180)\nasync def details",
+    )
+]
+PATIENT: list[Edit] = [
+    ("tools.py", "timeout=5)\nasync def find_order", "timeout=50)\nasync def find_order"),
+]
+
+
+def budget(usd: str = "0.20", tokens: str = "40_000", calls: str = "12", seconds: str = "300") -> list[Edit]:
     return [
         (
             "workflow.py",
-            'Budget(usd="0.20", tokens=40_000, tool_calls=12',
-            f'Budget(usd="{usd}", tokens={tokens}, tool_calls={calls}',
+            'Budget(usd="0.20", tokens=40_000, tool_calls=12, seconds=300',
+            f'Budget(usd="{usd}", tokens={tokens}, tool_calls={calls}, seconds={seconds}',
         )
     ]
 
@@ -208,6 +238,8 @@ ONLY: dict[str, tuple[str, ...]] = {
     "a-tool-renamed": ("refund-small",),
     "an-effect-made-twice": ("html",),
     "half-of-the-money": ("budget",),
+    "somebody-elses-order-read": ("refund-small",),
+    "a-column-more-changed": ("refund-small",),
 }
 """What `make test` runs of the suite for these; the whole of it is slow, and does it for all."""
 PLANTED: dict[str, tuple[list[Edit], str, str]] = {
@@ -217,6 +249,17 @@ PLANTED: dict[str, tuple[list[Edit], str, str]] = {
     "a-tool-renamed": (RENAMED, "refund-small", "a tool 'refund'"),
     "an-effect-made-twice": (TWICE, "track-html-only", "outbox"),
     "an-output-field-removed": (FIELD, "refund-small", "outcome.amount"),
+    "a-column-more-changed": (COLUMN, "refund-small", "orders[SD-1171].gift: expected no change"),
+    "somebody-elses-order-read": (NOSY, "refund-small", 'reads: find_order({"number":"SD-1163"})'),
+    "another-group-asked": (GROUP, "refund-waits-for-the-leads", "asked.who: expected leads, got desk"),
+    "a-retry-removed": (RETRY, "fault-look-up-fails-twice", "expected succeeded, got failed"),
+    "a-fallback-removed": (FALLBACK, "fault-catalogue-is-down", "expected waiting, got failed"),
+    "a-time-limit-raised": (PATIENT, "fault-look-up-times-out", "seconds: expected at most 12"),
+    "half-of-the-time": (
+        budget(seconds="150"),
+        "budget-just-enough-seconds",
+        "expected succeeded, got failed",
+    ),
     "half-of-the-calls": (budget(calls="6"), "budget-just-enough-calls", "expected succeeded, got waiting"),
     "half-of-the-tokens": (
         budget(tokens="20_000"),
