@@ -31,6 +31,8 @@ EXPECTED = (
 
 Open = Callable[..., Page]
 
+expect.set_options(timeout=10_000)  # machines that build are busy
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
@@ -66,7 +68,7 @@ def visit(browser: Browser, site: Running) -> Iterator[Open]:
 
     def open_page(path: str = "/", **options: Any) -> Page:
         context = browser.new_context(base_url=site.url, **options)
-        context.set_default_timeout(8_000)
+        context.set_default_timeout(15_000)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))

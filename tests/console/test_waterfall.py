@@ -6,7 +6,8 @@ import itertools
 
 import pytest
 
-from surefoot.console.waterfall import Scale, Waterfall, waterfall
+from surefoot.console.axis import Scale
+from surefoot.console.waterfall import Waterfall, waterfall
 from surefoot.orchestrator.trace import trace_of
 
 from .conftest import Site

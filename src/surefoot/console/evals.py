@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from ..errors import NoSuchPage
+from ..errors import InvalidInput, NoSuchPage
 from ..evals.saved import NAME, SavedReport, read_report, saved_reports
 from ..service.access import Principal
 from ..service.asking import needs
@@ -67,7 +67,12 @@ async def _report(setup: Setup, name: str) -> SavedReport:
             why="it is none of the latest, or never was",
             remedy="See the list of reports.",
         )
-    return await asyncio.to_thread(read_report, path)
+    try:
+        return await asyncio.to_thread(read_report, path)
+    except InvalidInput as error:
+        raise InvalidInput(
+            f"the report {name!r} cannot be read", why="its file is damaged", remedy=error.remedy
+        ) from error
 
 
 def _row(report: SavedReport) -> dict[str, Any]:

@@ -7,16 +7,16 @@ in which nothing but waiting happens are drawn shorter than they were, and say s
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ..core import events as e
-from ..core.clock import MICROS
 from ..core.events import decode
 from ..core.model import NANO
 from ..orchestrator.trace import Span, Trace
 from ..state.store import ENDED, RunRow, StoredEvent
+from .axis import Break, Scale, Stretch, Tick, total, union, without
 from .words import call_text, length, line, money
 
 Kind = Literal["queue", "people", "timer", "model", "tool", "code"]
@@ -46,12 +46,8 @@ TONES = {
     **dict.fromkeys(("fallback", "by_hand", "set"), "warn"),
     **dict.fromkeys(("running", "reserved", "intended"), "info"),
 }
-SHORTENED = 0.2
-"""The most, as a share of the time in which something happened, that one stretch of waiting takes up."""
-APART = 9.0
-"""Per cent of the width that two labels of the axis need."""
-
-Stretch = tuple[int, int]
+APART_BARS = 0.15
+"""Per cent of the width by which two bars of a step are told apart."""
 
 
 @dataclass(frozen=True)
@@ -79,21 +75,8 @@ class Line:
     note: str
     cost: str
     bars: tuple[Bar, ...]
-
-
-@dataclass(frozen=True)
-class Tick:
-    x: float
-    text: str
-
-
-@dataclass(frozen=True)
-class Break:
-    """A stretch that is drawn shorter than it was."""
-
-    x: float
-    width: float
-    text: str
+    said: str
+    """The bars in words."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +123,7 @@ def waterfall(
             begun = Span("step", f"step {name}", name, name, state.at, status="running")
             lines.append(replace(_step_line(begun, [], [], trace, scale, end), at=""))
     lines += [_line(span, scale, end) for span in trace.of_step("")]
-    sums: list[tuple[Kind, int]] = [(kind, _sum(stretches[kind])) for kind in KINDS]
+    sums: list[tuple[Kind, int]] = [(kind, total(stretches[kind])) for kind in KINDS]
     return Waterfall(
         tuple(lines),
         tuple(scale.ticks()),
@@ -153,6 +136,10 @@ def waterfall(
 # ── times that no span tells ──
 
 
+_TIMELY = ("run.", "approval.", "review.", "timer.", "step.failed", "step.started", "call.settled")
+"""Events that begin or end a time which no span tells: others need not be read for it."""
+
+
 def times_of(stored: Sequence[StoredEvent], end: int) -> Times:
     times = Times()
     queued: int | None = None
@@ -160,8 +147,10 @@ def times_of(stored: Sequence[StoredEvent], end: int) -> Times:
     waits: set[str] = set()
     failed: dict[str, int] = {}
     for one in stored:
-        event = decode(one.kind, one.version, one.view)
-        match event:
+        if not one.kind.startswith(_TIMELY):
+            before = one.at
+            continue
+        match decode(one.kind, one.version, one.view):
             case e.RunSubmitted() | e.RunRetried():
                 queued = one.at
             case e.RunClaimed():
@@ -202,84 +191,14 @@ def _by_kind(trace: Trace, times: Times, end: int) -> dict[Kind, list[Stretch]]:
     found["queue"] += times.queue
     found["timer"] += [one for pauses in times.pauses.values() for one in pauses]
     told = [one for kind in KINDS if kind != "code" for one in found[kind]]
-    found["code"] = list(_without(_union(found["code"]), _union(told)))
-    return {kind: _union(some) for kind, some in found.items()}
+    found["code"] = list(without(union(found["code"]), union(told)))
+    return {kind: union(some) for kind, some in found.items()}
 
 
 def _idle(stretches: dict[Kind, list[Stretch]]) -> list[Stretch]:
     """When nothing but waiting happens."""
-    waits = _union([*stretches["queue"], *stretches["people"], *stretches["timer"]])
-    return list(_without(waits, _union([*stretches["model"], *stretches["tool"]])))
-
-
-def _union(stretches: Iterable[Stretch]) -> list[Stretch]:
-    found: list[Stretch] = []
-    for begin, end in sorted(stretches):
-        if found and begin <= found[-1][1]:
-            found[-1] = (found[-1][0], max(found[-1][1], end))
-        else:
-            found.append((begin, end))
-    return found
-
-
-def _without(some: Sequence[Stretch], others: Sequence[Stretch]) -> Iterator[Stretch]:
-    """Both without overlaps, and in order."""
-    for begin, end in some:
-        for start, stop in others:
-            if stop <= begin or start >= end:
-                continue
-            if start > begin:
-                yield begin, start
-            begin = max(begin, stop)
-        if begin < end:
-            yield begin, end
-
-
-def _sum(stretches: Sequence[Stretch]) -> int:
-    return sum(end - begin for begin, end in stretches)
-
-
-# ── the axis ──
-
-
-class Scale:
-    """From times to per cent of the width; `idle` stretches are shortened where they would hide the rest."""
-
-    def __init__(self, begin: int, end: int, idle: Sequence[Stretch]) -> None:
-        self._begin, self._end = begin, end
-        busy = (end - begin) - _sum(idle)
-        most = max(round(busy * SHORTENED), 1)
-        self._short = [(start, stop) for start, stop in idle if stop - start > max(most, MICROS) and busy]
-        self._most = most
-        self._width = (end - begin) - sum(stop - start - most for start, stop in self._short)
-
-    def x(self, at: int) -> float:
-        at = min(max(at, self._begin), self._end)
-        drawn = float(at - self._begin)
-        for start, stop in self._short:
-            if at >= stop:
-                drawn -= stop - start - self._most
-            elif at > start:
-                drawn -= (at - start) * (1 - self._most / (stop - start))
-        return round(drawn * 100 / self._width, 3)
-
-    def breaks(self) -> Iterator[Break]:
-        for start, stop in self._short:
-            x = self.x(start)
-            yield Break(x, round(self.x(stop) - x, 3), length(stop - start))
-
-    def ticks(self) -> Iterator[Tick]:
-        """At both ends and beside what was shortened; else at quarters."""
-        ends = [at for start, stop in self._short for at in (start, stop)]
-        quarters = [self._begin + (self._end - self._begin) * n // 4 for n in (1, 2, 3)]
-        yield Tick(0.0, "0")
-        last = 0.0
-        for at in sorted(ends or quarters):
-            x = self.x(at)
-            if x - last >= APART and 100 - x >= APART:
-                yield Tick(x, f"+{length(at - self._begin)}")
-                last = x
-        yield Tick(100.0, f"+{length(self._end - self._begin)}")
+    waits = union([*stretches["queue"], *stretches["people"], *stretches["timer"]])
+    return list(without(waits, union([*stretches["model"], *stretches["tool"]])))
 
 
 # ── lines ──
@@ -287,17 +206,21 @@ class Scale:
 
 def _queue_line(queue: Sequence[Stretch], scale: Scale) -> Line:
     bars = [_bar("queue", start, stop, scale, "the run") for start, stop in queue]
-    return Line("", "queue", 0, "in the queue", "", "", length(_sum(queue)), "", "", tuple(bars))
+    took = length(total(queue))
+    return Line("", "queue", 0, "in the queue", "", "", took, "", "", tuple(bars), f"in the queue {took}")
 
 
 def _step_line(
     step: Span, inside: Sequence[Span], pauses: Sequence[Stretch], trace: Trace, scale: Scale, end: int
 ) -> Line:
-    bars = [_bar("code", step.started, step.ended or end, scale, step.name, is_open=step.ended is None)]
-    for start, stop in pauses:
-        bars.append(_bar("timer", start, stop, scale, "a pause before the next attempt"))
+    times: dict[Kind, list[Stretch]] = {kind: [] for kind in KINDS}
+    times["timer"] += pauses
     for span in inside:
-        bars.append(_bar_of(span, scale, end))
+        times[OF_SPAN[span.kind]].append((span.started, span.ended or end))
+    bars = [_bar("code", step.started, step.ended or end, scale, step.name, is_open=step.ended is None)]
+    for kind, stretches in times.items():
+        bars += _merged(_bar(kind, start, stop, scale, step.name) for start, stop in union(stretches))
+    said = [f"{MEANS[kind]} {length(total(union(some)))}" for kind, some in times.items() if some]
     found = trace.state.steps.get(step.step)
     waits = found is not None and found.status != "finished" and (found.blocked or found.review)
     status = "waiting" if waits else step.status
@@ -315,11 +238,26 @@ def _step_line(
         line(note, 140),
         _cost(inside),
         tuple(bars),
+        "; ".join(said) or MEANS["code"],
     )
+
+
+def _merged(bars: Iterable[Bar]) -> list[Bar]:
+    """Of one kind, in order: those that nobody could tell apart are one. A step may have thousands."""
+    found: list[Bar] = []
+    for bar in bars:
+        if found and bar.x - (found[-1].x + found[-1].width) < APART_BARS:
+            found[-1] = replace(
+                found[-1], width=round(bar.x + bar.width - found[-1].x, 3), title=MEANS[bar.kind]
+            )
+        else:
+            found.append(bar)
+    return found
 
 
 def _line(span: Span, scale: Scale, end: int) -> Line:
     note = f"attempt {span.attempt}; {span.note}".strip("; ") if span.attempt > 1 else span.note
+    bar = _bar_of(span, scale, end)
     return Line(
         span.id,
         span.kind,
@@ -330,7 +268,8 @@ def _line(span: Span, scale: Scale, end: int) -> Line:
         _took(span),
         line(note, 140),
         _cost([span]),
-        (_bar_of(span, scale, end),),
+        (bar,),
+        bar.title,
     )
 
 

@@ -7,19 +7,28 @@
   const lost = document.getElementById("lost");
   if (!live || !window.htmx || !window.EventSource) return;
 
-  const AT_MOST = 400; // milliseconds between two fetches: a busy store must not keep the browser busy
+  const PAUSE = 400; // milliseconds between two fetches: a busy store must not keep the browser busy
+  const SHARE = 5; // and a page that takes long to make is fetched less often: a fifth of the time at most
   const STALE = 30000; // "2 min ago" grows old by itself
   let due = 0;
-  let last = 0;
+  let next = 0;
+  let isOld = false;
 
   function refresh() {
-    due = 0;
-    last = Date.now();
-    htmx.ajax("GET", location.pathname + location.search, { source: live, swap: "none" });
+    const began = Date.now();
+    isOld = false;
+    const ended = () => {
+      due = 0;
+      next = Math.max(began + PAUSE, Date.now() + (Date.now() - began) * SHARE);
+      if (isOld) soon();
+    };
+    htmx.ajax("GET", location.pathname + location.search, { source: live, swap: "none" }).then(ended, ended);
   }
 
+  /* What happens while a fetch is due or under way is fetched after it. */
   function soon() {
-    if (!due) due = setTimeout(refresh, Math.max(0, last + AT_MOST - Date.now()));
+    if (due) isOld = true;
+    else due = setTimeout(refresh, Math.max(0, next - Date.now()));
   }
 
   /* What somebody is typing, or has unfolded a form to type, is not taken from under their hands. */
