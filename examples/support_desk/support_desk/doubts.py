@@ -14,9 +14,7 @@ from typing import NamedTuple
 from . import wishes
 from .schemas import Intent
 
-ALL: frozenset[Intent] = frozenset(
-    ("address", "cancel", "exchange", "other", "refund", "return", "track"),
-)
+ALL: frozenset[Intent] = frozenset({"address", "cancel", "exchange", "other", "refund", "return", "track"})
 ACTS = ALL - {"track", "other"}
 """What changes something in the shop; for a wrong answer to "where is it?" less is at stake."""
 
