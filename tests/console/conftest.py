@@ -1,14 +1,18 @@
-"""The console as tests open it: `Site` is a service with its pages, in this loop, asked through ASGI."""
+"""The console as tests open it: `Site` is a service with its pages, in this loop, asked through ASGI; `browser`
+is a real one, for those that need it."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from surefoot import Runtime, Workflow, console
 from surefoot.service import app as service_app
@@ -23,6 +27,12 @@ from .program import HELD, World, workflow
 LOCAL = ("127.0.0.1", 50_000)
 PAGES = ("/", "/runs", "/inbox", "/inbox?whose=all", "/inbox?whose=all&closed=1", "/new", "/new?how=json")
 OTHERS = ("/cost", "/evals", "/settings")
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
 
 
 class Site:
@@ -98,3 +108,17 @@ async def open_site(
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
     async with open_site(tmp_path) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    found = next((path for name in NAMES if (path := shutil.which(name))), None)
+    if found is None:
+        what = "no chromium is installed for the tests of the console; `make browser` installs it"
+        if os.environ.get("CI"):
+            pytest.fail(what, pytrace=False)
+        pytest.skip(what)
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        yield launched
+        launched.close()

@@ -5,8 +5,6 @@ In each of these a message in the browser's console, or a breach of the page's p
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -14,15 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from .running import Running, running
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
 HOSTILE = "<script>document.title='run'</script><img src=x onerror=\"document.title='run'\"><b>bold</b>"
 
 EXPECTED = (
@@ -32,20 +25,6 @@ EXPECTED = (
 Open = Callable[..., Page]
 
 expect.set_options(timeout=10_000)  # machines that build are busy
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = next((path for name in NAMES if (path := shutil.which(name))), None)
-    if found is None:
-        what = "no chromium is installed for the tests of the console; `make browser` installs it"
-        if os.environ.get("CI"):
-            pytest.fail(what, pytrace=False)
-        pytest.skip(what)
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=found, args=FLAGS)
-        yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="module")
