@@ -31,7 +31,11 @@ def test_serve_tells_where_and_as_whom_and_drives_what_it_takes_in(here: Place) 
     here.until(lambda: here.statuses()["succeeded"] == 1)
     assert "You are kim" in served.log
     assert f"POST {served.said['url']}/v1/runs" in served.log
-    assert "surefoot_workers_alive 1.0" in ask(served.port, "GET", "/metrics").body
+    assert ask(served.port, "GET", "/").status == 200
+    told = ask(served.port, "GET", "/metrics").body
+    assert "surefoot_workers_alive 1.0" in told
+    for route in ("/v1/runs", "/"):
+        assert f'surefoot_http_request_seconds_count{{route="{route}"}} 1.0' in told
     began = time.monotonic()
     assert served.stop() == 0
     assert time.monotonic() - began < 5
@@ -156,6 +160,17 @@ def test_a_step_under_way_is_given_back_to_whoever_comes_next(here: Place) -> No
     (here.folder / "quick.txt").touch()
     here.start("worker", TARGET)
     here.until(lambda: here.statuses() == {"succeeded": 1})
+
+
+def test_a_call_under_way_is_let_finish_and_is_not_made_again(here: Place) -> None:
+    served = here.start("serve", TARGET, "--port", "0")
+    ask(served.port, "POST", "/v1/runs", {"input": {"number": 7, "seconds": 1.5, "where": "call"}})
+    here.until((here.folder / "waiting-7").exists)
+    assert served.stop() == 0, served.log
+    assert len(here.lines("counted.txt")) == 1
+    here.start("worker", TARGET)
+    here.until(lambda: here.statuses() == {"succeeded": 1})
+    assert len(here.lines("counted.txt")) == 1, "its result was in the journal"
 
 
 @pytest.mark.parametrize("where", ["call", "loop"])

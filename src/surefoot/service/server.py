@@ -174,7 +174,8 @@ class Door:
         try:
             await self._app(scope, receive, passing)
         finally:
-            self._metrics.answered(scope["method"], scope.get(ROUTE, ""), status, time.perf_counter() - began)
+            route = scope.get(ROUTE) or getattr(scope.get("route"), "path", "")
+            self._metrics.answered(scope["method"], route, status, time.perf_counter() - began)
 
     async def quiet(self, most: float) -> None:
         """Until nobody has come for a moment, or so many seconds have passed."""
