@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 
-from service.rig import Rig, serving, started
+from service.rig import Rig, serving, started, told
 from surefoot.service.service import Limits
 
 load_all_checks()
@@ -75,7 +75,8 @@ def running(folder: Path) -> Iterator[tuple[str, str, dict[str, list[str]]]]:
 async def things(rig: Rig, token: str) -> dict[str, list[str]]:
     async with rig.client(token) as client:
         made = [await started(client), await started(client, amount="80"), await started(client, fail=True)]
-        waiting = [(await started(client, amount="80"))["waiting_for"][0] for _ in range(20)]
+        asked = [(await started(client, amount="80"))["id"] for _ in range(20)]
+        waiting = [(await told(client, run, "waiting"))["waiting_for"][0] for run in asked]
     return {"run": [one["id"] for one in made], "item": waiting, "delivery": ["1"]}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from jsonschema import Draft202012Validator
 
 from service.rig import CUSTOMER, Rig, problem, serving, started
 from surefoot.core.jsons import loads
@@ -183,6 +184,7 @@ async def test_the_document_has_every_route_with_its_scope_and_its_problems(
             assert "security" not in one
         else:
             assert one["security"], said
+            assert one["responses"]["503"]["headers"]["Retry-After"]
             assert {"401", "403", "503"} <= one["responses"].keys(), said
     assert len({one["operationId"] for _, _, one in operations}) == len(operations)
 
@@ -200,10 +202,19 @@ async def test_the_document_has_the_input_of_this_very_workflow(client: httpx2.A
     assert CUSTOMER not in text
 
 
+async def test_every_example_of_the_document_is_as_its_schema_says(client: httpx2.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    seen = 0
+    for name, schema in document["components"]["schemas"].items():
+        for example in schema.get("examples", []):
+            seen += 1
+            whole = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+            Draft202012Validator(whole).validate(example)
+    assert seen >= 9
+
+
 async def test_every_answer_is_as_the_document_says(rig: Rig, client: httpx2.AsyncClient) -> None:
     """All of the answers that a run's life brings, against the schemas."""
-    from jsonschema import Draft202012Validator
-
     document = (await client.get("/openapi.json")).json()
 
     async def ask(method: str, template: str, path: str = "", **more: Any) -> Any:

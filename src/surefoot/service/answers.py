@@ -369,3 +369,56 @@ class ItemPage(Answered):
 class DeliveryPage(Answered):
     data: list[Delivery]
     next: str | None
+
+
+EXAMPLES: dict[str, Any] = {
+    "RunLine": {
+        "id": "r1m8q5m42shx9hps40",
+        "run": "r1m8q5m42shx9hps40",
+        "workflow": "support-desk",
+        "version": "1",
+        "key": "mail-17",
+        "status": "waiting",
+        "degraded": False,
+        "created": "2026-11-30T08:15:30.089993Z",
+        "updated": "2026-11-30T08:15:31.124418Z",
+        "due": "2026-12-01T08:15:31.112916Z",
+        "events": 24,
+        "pruned": False,
+        "forgotten": None,
+        "error": None,
+        "usage": {"usd": 0.0041, "tokens_in": 1810, "tokens_out": 212, "model_calls": 2},
+        "waiting_for": ["r1m8q5m42shx9hps40-1"],
+    },
+    "EventView": {
+        "run": "r1m8q5m42shx9hps40",
+        "seq": 7,
+        "at": "2026-11-30T08:15:30.512004Z",
+        "kind": "step.finished",
+        "version": 1,
+        "view": {"step": "order", "output": {"number": "SD-1001", "email": "[email-1]"}},
+    },
+    "Item": {
+        "id": "r1m8q5m42shx9hps40-1",
+        "item": "r1m8q5m42shx9hps40-1",
+        "run": "r1m8q5m42shx9hps40",
+        "kind": "approval",
+        "status": "open",
+        "for": "leads",
+        "workflow": "support-desk",
+        "step": "action",
+        "tool": "refund",
+        "args": {"number": "SD-1001", "amount": "80.00"},
+        "reason": "amount 80 > 50",
+        "rule": "ask refund",
+        "evidence": [],
+        "choices": ["approve", "deny", "edit"],
+        "error": None,
+        "opened": "2026-11-30T08:15:31.112916Z",
+        "expires": "2026-12-01T08:15:31.112916Z",
+        "decided": None,
+        "by": None,
+        "decision": None,
+    },
+}
+"""By the name of the model. Not in its configuration, which those below it would inherit."""

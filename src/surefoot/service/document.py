@@ -19,7 +19,7 @@ from pydantic.json_schema import models_json_schema
 from . import answers as a
 from .asking import COOKIE, Needs
 from .bodies import BodyOf
-from .problems import MEDIA
+from .problems import BUSY, MEDIA
 from .service import Service
 
 REF = "#/components/schemas/{model}"
@@ -68,6 +68,7 @@ PROBLEMS = {
 }
 ALWAYS = (400, 403, 431, 500, 503)
 """400 and 403: the host's name is checked of every request, whoever asks."""
+STARTS = frozenset({"start_run", "fork_run"})
 FORGOTTEN = frozenset({"reveal_run", "reveal_item", "fork_run", "decide_item"})
 FINDS = frozenset({"list_items"})
 """Those that look for something that is not named in the path."""
@@ -93,6 +94,8 @@ def make(app: FastAPI, service: Service) -> dict[str, Any]:
         [(model, "validation") for model in sorted(models, key=_name)], ref_template=REF
     )
     components.update(found.get("$defs", {}))
+    for name, example in a.EXAMPLES.items():
+        components[name]["examples"] = [example]
     _put_input(components, service)
     document["components"]["securitySchemes"] = {
         "token": {"type": "http", "scheme": "bearer", "description": "Made by `surefoot tokens create`."},
@@ -157,6 +160,9 @@ def _complete(operation: dict[str, Any], route: APIRoute) -> None:
             "description": PROBLEMS[status],
             "content": {MEDIA: {"schema": _ref(a.Problem)}},
         }
+    for status, described in answers.items():
+        if headers := _headers(route, int(status)):
+            described["headers"] = headers
 
 
 def _never_null(schema: dict[str, Any]) -> dict[str, Any]:
@@ -165,6 +171,22 @@ def _never_null(schema: dict[str, Any]) -> dict[str, Any]:
     if len(kinds) != 1:
         return schema
     return {**{key: value for key, value in schema.items() if key != "anyOf"}, **kinds[0]}
+
+
+def _headers(route: APIRoute, status: int) -> dict[str, Any]:
+    """Those that a client should look for."""
+    found = {}
+    if status in BUSY:
+        found["Retry-After"] = ("Seconds until it is worth trying again.", "integer")
+    if status == 401:
+        found["WWW-Authenticate"] = ("Bearer.", "string")
+    if status < 300 and route.name in STARTS:
+        found["Location"] = ("Where the run is.", "string")
+    if status < 300 and any(one.alias == "Prefer" for one in route.dependant.header_params):
+        found["Preference-Applied"] = ("`wait=N`, with the seconds that were allowed.", "string")
+    if status < 300 and any(one.alias == "limit" for one in route.dependant.query_params):
+        found["Link"] = ("The next page, with rel=next.", "string")
+    return {name: {"description": said, "schema": {"type": kind}} for name, (said, kind) in found.items()}
 
 
 def _ref(model: type[BaseModel]) -> dict[str, str]:

@@ -41,7 +41,10 @@ Writer = Annotated[Principal, needs("runs:write")]
 RunId = Annotated[str, Path(description="The run's id.", examples=["r0mz4k2p8c7tq1xw9d"])]
 Prefer = Annotated[
     str | None,
-    Header(description="`wait=N`: answer when the run has ended or waits for a person, or N seconds later."),
+    Header(
+        alias="Prefer",
+        description="`wait=N`: answer when the run has ended or waits for a person, or N seconds later.",
+    ),
 ]
 Key = Annotated[
     str | None,
