@@ -73,7 +73,7 @@ def detail_of(trace: Trace, at: str, takes: dict[str, list[str]], prompts: dict[
     if span.kind != "step":
         detail.fact("step", span.step, f"step {span.step}")
     detail.fact("status", span.status)
-    detail.fact("began", moment(span.started))
+    detail.fact("began", _utc(span.started))
     if span.ended is not None:
         detail.fact("took", length(span.ended - span.started))
     if span.attempt > 1 or span.kind == "step":
@@ -94,6 +94,10 @@ def detail_of(trace: Trace, at: str, takes: dict[str, list[str]], prompts: dict[
     return detail
 
 
+def _utc(at: int) -> str:
+    return f"{moment(at)} UTC"
+
+
 def _step(detail: Detail, step: StepState, takes: list[str]) -> None:
     detail.fact("how", HOW.get(step.how, ""))
     for name in takes:
@@ -102,7 +106,7 @@ def _step(detail: Detail, step: StepState, takes: list[str]) -> None:
     if step.status == "finished":
         detail.block("output", "json", loads(step.output))
     if step.retry_at is not None and step.status == "failed":
-        detail.fact("next attempt", moment(step.retry_at))
+        detail.fact("next attempt", _utc(step.retry_at))
     if step.review:
         detail.fact("review", step.review, f"/inbox/{step.review}")
 
@@ -150,7 +154,7 @@ def _call(detail: Detail, call: CallState) -> None:
     detail.fact("tool", f"{call.tool}, version {call.tool_version}")
     detail.fact("effect", call.effect)
     detail.fact("key", call.key)
-    detail.fact("deadline", moment(call.deadline))
+    detail.fact("deadline", _utc(call.deadline))
     detail.fact("approved as", call.approval, call.approval or "")
     detail.fact("settled by", call.settled_by)
     detail.fact("question", call.item, f"/inbox/{call.item}")
@@ -172,7 +176,7 @@ def _refused(detail: Detail, trace: Trace, at: str) -> None:
 
 def _timer(detail: Detail, trace: Trace, at: str) -> None:
     timer = trace.state.timers[at]
-    detail.fact("until", moment(timer.due))
+    detail.fact("until", _utc(timer.due))
     detail.fact("asked to sleep", length(timer.length))
 
 
@@ -185,7 +189,7 @@ def _item(detail: Detail, item: ItemState) -> None:
     if isinstance(request, e.ApprovalRequested):
         detail.fact("rule", request.rule)
         detail.fact("for", request.by or "anyone")
-        detail.fact("expires", moment(request.expires) if request.expires else "never")
+        detail.fact("expires", _utc(request.expires) if request.expires else "never")
         detail.evidence = request.evidence
         args = loads(request.args)
         detail.block("arguments as proposed", "json", args)
