@@ -45,6 +45,17 @@ async def a_session_ends_with_its_token(rig: Rig) -> None:
     assert await one.session("c") is None, "what has expired is swept"
 
 
+async def a_probe_writes_and_leaves_nothing(rig: Rig) -> None:
+    one, two = await rig.store("one"), await rig.store("two")
+    before = two.version()
+    await one.probe()
+    assert two.version() != before, "it was written, and others could see it"
+    assert await one.session("probe") is None
+    await one.submit(rig.new_run())
+    await two.probe()
+    assert (await one.queue()).depth == 1
+
+
 async def the_use_of_a_token_is_written_down_at_most_once_a_minute(rig: Rig) -> None:
     store = await rig.store()
     await store.add_token(_token(rig))
