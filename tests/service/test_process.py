@@ -95,6 +95,30 @@ def test_a_service_that_is_killed_under_load_loses_no_run_and_doubles_none(here:
     assert {int(number) for _, number in counted} == set(range(200))
 
 
+@pytest.mark.slow
+def test_a_service_that_is_killed_again_and_again_under_load_ends_every_run_once(here: Place) -> None:
+    """With a worker beside it, and every other end in good order."""
+    port = free_port()
+    worker = here.start("worker", TARGET)
+    load = Load(port, 400, clients=8, input=lambda number: {"number": number, "seconds": 0.2})
+    served = here.start("serve", TARGET, "--port", str(port))
+    load.start()
+    for turn in range(1, 7):
+        load.until_accepted(50 * turn)
+        if turn % 2:
+            served.kill()
+        else:
+            assert served.stop() == 0, served.log
+        if turn == 3:
+            worker.kill()
+        served = here.start("serve", TARGET, "--port", str(port))
+    load.join()
+    assert not load.others
+    here.until(lambda: here.statuses() == {"succeeded": 400})
+    assert all(len(ids) == 1 for ids in load.accepted.values())
+    assert len({line.split()[0] for line in here.lines("counted.txt")}) == 400
+
+
 def test_a_service_that_is_told_to_stop_under_load_refuses_new_work_and_loses_none(here: Place) -> None:
     served = here.start("serve", TARGET, "--port", "0", SUREFOOT_DRAIN="8")
     load = Load(served.port, 100_000, goes_on=lambda: served.alive).start()

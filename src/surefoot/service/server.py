@@ -174,7 +174,7 @@ class Door:
         try:
             await self._app(scope, receive, passing)
         finally:
-            route = scope.get(ROUTE) or getattr(scope.get("route"), "path", "")
+            route = str(scope.get(ROUTE) or getattr(scope.get("route"), "path", ""))
             self._metrics.answered(scope["method"], route, status, time.perf_counter() - began)
 
     async def quiet(self, most: float) -> None:
