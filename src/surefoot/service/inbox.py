@@ -64,7 +64,7 @@ async def item_of(service: Service, item: str) -> ItemRow:
         raise ItemNotFound(
             f"there is no item {item!r} in the inbox",
             why="the id is misspelt, or its run's journal was deleted",
-            remedy="See GET /v1/inbox.",
+            remedy="See what waits: GET /v1/inbox, or the inbox of the console.",
         )
     return row
 
