@@ -44,8 +44,6 @@ class Fact:
 
 @dataclass
 class Detail:
-    at: str
-    kind: str
     title: str
     facts: list[Fact] = field(default_factory=list)
     error: dict[str, Any] | None = None
@@ -69,7 +67,7 @@ def detail_of(trace: Trace, at: str, takes: dict[str, list[str]], prompts: dict[
     span = next((span for span in trace.spans if span.id == at), None)
     if span is None:
         return None
-    detail = Detail(at, span.kind, label_of(span))
+    detail = Detail(label_of(span))
     if span.kind != "step":
         detail.fact("step", span.step, f"step {span.step}")
     detail.fact("status", span.status)

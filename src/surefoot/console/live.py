@@ -24,9 +24,6 @@ from .pages import HEADERS, Live
 
 router = APIRouter(prefix="/live")
 
-QUIET = 15.0
-"""Seconds without a change after which a comment says that the stream lives."""
-
 
 @router.get("/store")
 async def store(
@@ -98,5 +95,5 @@ async def _changes(
         if now != seen:
             seen = now
             yield f"id: {now}\nevent: change\ndata: {now}\n\n"
-        if not await service.feed.change(count, QUIET) and not service.feed.ended:
+        if not await service.feed.change(count, service.limits.heartbeat) and not service.feed.ended:
             yield ": nothing new\n\n"

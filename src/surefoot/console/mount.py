@@ -49,7 +49,10 @@ def _for_people(answer: Handler) -> Handler:
         if isinstance(error, NotAuthenticated):
             wanted = here(request) if request.method in SAFE else "/"
             return go_to(f"/login?next={quote(wanted, safe='/')}")
-        return await error_page(request, _ours(request, error), response.status_code)
+        page = await error_page(request, _ours(request, error), response.status_code)
+        if "retry-after" in response.headers:
+            page.headers["Retry-After"] = response.headers["retry-after"]
+        return page
 
     return handle
 

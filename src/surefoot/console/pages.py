@@ -18,6 +18,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from ..core.clock import iso
 from ..errors import BadRequest
 from ..rails import policy
 from ..service.access import Principal
@@ -96,7 +97,7 @@ def templates() -> Environment:
     }
     env.filters |= {
         "moment": words.moment,
-        "iso": words.iso,
+        "iso": iso,
         "length_of": words.length,
         "ago": words.ago,
         "money": words.money,

@@ -67,7 +67,6 @@ async def runs(
         older=more,
         newest=query(**kept) if before else "",
         q=q,
-        counts=await service.store.counts(),
     )
 
 

@@ -58,7 +58,6 @@ class Bar:
     x: float
     width: float
     title: str
-    is_open: bool = False
 
 
 @dataclass(frozen=True)
@@ -217,7 +216,7 @@ def _step_line(
     times["timer"] += pauses
     for span in inside:
         times[OF_SPAN[span.kind]].append((span.started, span.ended or end))
-    bars = [_bar("code", step.started, step.ended or end, scale, step.name, is_open=step.ended is None)]
+    bars = [_bar("code", step.started, step.ended or end, scale, step.name)]
     for kind, stretches in times.items():
         bars += _merged(_bar(kind, start, stop, scale, step.name) for start, stop in union(stretches))
     said = [f"{MEANS[kind]} {length(total(union(some)))}" for kind, some in times.items() if some]
@@ -304,11 +303,10 @@ def _cost(spans: Sequence[Span]) -> str:
 
 def _bar_of(span: Span, scale: Scale, end: int) -> Bar:
     kind = OF_SPAN[span.kind]
-    is_open = span.ended is None
-    return _bar(kind, span.started, span.ended or end, scale, label_of(span), is_open=is_open)
+    return _bar(kind, span.started, span.ended or end, scale, label_of(span))
 
 
-def _bar(kind: Kind, begin: int, end: int, scale: Scale, title: str, *, is_open: bool = False) -> Bar:
+def _bar(kind: Kind, begin: int, end: int, scale: Scale, title: str) -> Bar:
     x = scale.x(begin)
     width = round(max(scale.x(end) - x, 0), 3)
-    return Bar(kind, x, width, f"{MEANS[kind]}: {title}, {length(end - begin)}", is_open)
+    return Bar(kind, x, width, f"{MEANS[kind]}: {title}, {length(end - begin)}")

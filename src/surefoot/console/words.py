@@ -33,10 +33,6 @@ def moment(at: int | None) -> str:
     return "" if at is None else datetime.fromtimestamp(at / MICROS, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def iso(at: int) -> str:
-    return datetime.fromtimestamp(at / MICROS, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def length(micros: float) -> str:
     """Two digits are enough to feel it: 7 ms, 1.4 s, 2 min, 3 h, 5 d."""
     ms = max(micros, 0) / 1000
