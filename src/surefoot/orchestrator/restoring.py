@@ -36,7 +36,17 @@ async def restore(folder: Path, place: Path, clock: Clock, *, by: str) -> Restor
     """Raises UsageError, KeyUnavailable, StoreUnavailable; then there is no store at `place`."""
     manifest = backup.read(folder)
     path = backup.draft(folder, manifest, place)
-    ring = _ring(manifest, place)
+    try:
+        restored = await _prepared(path, manifest, _ring(manifest, place), clock, by)
+        backup.settle(path, place)
+    except BaseException:
+        backup.discard(path)
+        raise
+    return restored
+
+
+async def _prepared(path: Path, manifest: Manifest, ring: Keyring, clock: Clock, by: str) -> Restored:
+    """All that is done to a store before it has its name."""
     at = iso(manifest.at)
     store = SqliteStore(path, StoreOptions(now=clock.now, keys=ring, worker=f"restore-{uuid4().hex[:12]}"))
     await store.open()
@@ -51,7 +61,6 @@ async def restore(folder: Path, place: Path, clock: Clock, *, by: str) -> Restor
         tokens = sum(token.holds(now) for token in await store.tokens())
     finally:
         await store.close()
-    backup.settle(path, place)
     return Restored(manifest, held, tokens)
 
 

@@ -14,6 +14,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, NoReturn, Self
 
@@ -47,7 +48,8 @@ class Stopping:
         if threading.current_thread() is threading.main_thread():
             for one in SIGNALS:
                 # Not the loop's own handlers: those are not called while a step keeps the loop busy.
-                self._loop.remove_signal_handler(one)
+                with suppress(NotImplementedError):  # Windows' loop has none
+                    self._loop.remove_signal_handler(one)
                 self._before[one] = signal.signal(one, self._heard)
         return self
 

@@ -191,8 +191,7 @@ def draft(folder: Path, manifest: Manifest, place: Path) -> Path:
     must_be_free(place)
     place.parent.mkdir(parents=True, exist_ok=True)
     path = place.with_name(place.name + DRAFT)
-    for left in (path, *_beside(path)):
-        left.unlink(missing_ok=True)  # of a restore that was cut off
+    discard(path)  # of a restore that was cut off
     if KEYS in manifest.files:
         _put_ring(folder / KEYS, place.with_name(KEYS))
     with (folder / DATABASE).open("rb") as source:
@@ -216,6 +215,11 @@ def _put_ring(source: Path, target: Path) -> None:
             why="it does not open what the backup holds",
             remedy="Move it away: the backup brings its own.",
         )
+
+
+def discard(path: Path) -> None:
+    for left in (path, *_beside(path)):
+        left.unlink(missing_ok=True)
 
 
 def settle(path: Path, place: Path) -> None:
