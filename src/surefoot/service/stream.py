@@ -90,8 +90,6 @@ async def stream(service: Service, request: Request, run: str, after: int) -> As
             status = None if row is None else row.status
             yield f"event: end\ndata: {dumps({'run': run, 'status': status})}\n\n".encode()
             return
-        if row.seq > after:
-            continue
         if not await feed.change(seen, heartbeat):
             if feed.ended:
                 return
