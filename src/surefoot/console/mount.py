@@ -67,7 +67,8 @@ def _ours(request: Request, error: Any) -> SurefootError:
         case SurefootError():
             return error
         case HTTPException(status_code=404 | 405):
-            return NoSuchPage(f"there is no page {request.url.path}", why="no route answers it")
+            what = f"there is no page {request.url.path}"
+            return NoSuchPage(what, why="the address may be misspelt", remedy="Begin at the overview.")
         case HTTPException():
             return BadRequest("the request cannot be read", why=str(error.detail))
         case RequestValidationError():
