@@ -62,6 +62,20 @@ async def test_a_key_that_somebody_else_used_shows_a_view(rig: Rig) -> None:
         assert CUSTOMER not in again.text
 
 
+async def test_who_may_only_start_runs_looks_into_their_own(rig: Rig) -> None:
+    mine, others = await rig.token("runs:write", person="kim"), await rig.token("runs:write", person="bo")
+    key = {"idempotency-key": "sale-1", "prefer": "wait=20"}
+    async with rig.client(mine, **key) as client, rig.client(others, **key) as other:
+        first = await client.post("/v1/runs", json={"input": {}})
+        assert first.status_code == 200
+        assert first.json()["output"]["email"] == CUSTOMER
+        again = await other.post("/v1/runs", json={"input": {}})
+        assert again.status_code == 202
+        assert again.json()["id"] == first.json()["id"]
+        assert again.json().keys().isdisjoint({"input", "output", "steps", "items"})
+        problem(await client.get(f"/v1/runs/{first.json()['id']}"), 403, "scope_missing")
+
+
 async def test_what_a_command_started_is_exact_for_the_local_person_only(rig: Rig) -> None:
     run = (await rig.service.runtime.start({"item": "a lamp"})).id
     await rig.service.runtime.result(run)
