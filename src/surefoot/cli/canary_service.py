@@ -38,7 +38,13 @@ API, CONSOLE, NEWS = "answers of the API", "pages of the console", "pieces of ne
 HTML, JSON, STREAM = "text/html", "application/json", "text/event-stream"
 
 SILENCE = 0.05
-"""Seconds without a word after which nobody listens to a stream any longer."""
+"""Seconds without a word after which nobody listens any longer to a stream that has begun to tell."""
+
+BEGUN = 3
+"""Messages: its head, how often to come back, and a first event."""
+
+PATIENCE = 100
+"""Times `SILENCE` for which it may be silent before."""
 
 MORE: Mapping[str, tuple[str, ...]] = {
     "/v1/runs": ("limit=1", "status=waiting&status=failed"),
@@ -272,10 +278,11 @@ async def ask(
         if not asked:
             asked = True
             return {"type": "http.request", "body": sent, "more_body": False}
-        heard = -1
-        while heard < len(told):
+        for _ in range(PATIENCE):
             heard = len(told)
             await asyncio.sleep(SILENCE)
+            if BEGUN <= heard == len(told):
+                break
         return {"type": "http.disconnect"}
 
     async def send(message: MutableMapping[str, Any]) -> None:
