@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
+from surefoot import console
 from surefoot.service.access import SCOPES
+from surefoot.settings import gather
 
 from .conftest import OTHERS, PAGES, Site
 
@@ -60,6 +63,22 @@ async def test_over_https_the_cookie_stays_there(site: Site) -> None:
     client.base_url = "https://localhost"  # type: ignore[assignment]
     answer = await client.post("/login", data={"token": token})
     assert "Secure" in answer.headers["set-cookie"]
+
+
+async def test_behind_a_proxy_that_speaks_tls_the_cookie_stays_there_too(site: Site, tmp_path: Path) -> None:
+    settings = gather({}, {"SUREFOOT_URL": "https://desk.example"}, tmp_path)
+    console.mount(site.app, site.service, settings)
+    answer = await site.ask.post("/login", data={"token": await site.token("ann", "runs:read")})
+    assert "Secure" in answer.headers["set-cookie"]
+
+
+async def test_a_service_that_is_being_stopped_says_so_and_starts_nothing(site: Site) -> None:
+    site.service.draining = True
+    assert "being stopped" in (await site.ask.get("/")).text
+    answer = await site.ask.post("/new", data={"field.subject": "a", "field.text": "b"})
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
+    assert answer.headers["content-type"].startswith("text/html")
 
 
 async def test_a_session_ends_with_its_token(site: Site) -> None:

@@ -240,6 +240,23 @@ def test_a_stream_that_breaks_off_is_taken_up_where_it_was(visit: Open, site: Ru
     expect(page.locator(f'a[href="/inbox/{other}"]')).to_be_visible()
 
 
+def test_a_page_that_nobody_sees_holds_no_connection_and_is_told_what_it_missed(
+    visit: Open, site: Running
+) -> None:
+    page = visit("/inbox")
+    turn = """(hidden) => {
+        Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    _, first = item_of(site)
+    expect(page.locator(f'a[href="/inbox/{first}"]')).to_be_visible()
+    page.evaluate(turn, True)
+    _, item = item_of(site)
+    expect(page.locator(f'a[href="/inbox/{item}"]')).to_have_count(0)
+    page.evaluate(turn, False)
+    expect(page.locator(f'a[href="/inbox/{item}"]')).to_be_visible()
+
+
 def test_everything_is_reached_with_the_keyboard(visit: Open, site: Running) -> None:
     run, item = item_of(site)
     page = visit("/inbox")

@@ -25,6 +25,7 @@ from ..service.access import Principal
 from ..service.asking import service_of
 from ..service.service import Service
 from . import words
+from .choices import past_of
 
 HERE = Path(__file__).parent
 THEME_COOKIE = "surefoot_theme"
@@ -94,6 +95,7 @@ def templates() -> Environment:
         "count": words.count,
         "call_text": words.call_text,
         "name_of": words.name_of,
+        "past_of": past_of,
     }
     env.filters |= {
         "moment": words.moment,

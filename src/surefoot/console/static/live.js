@@ -59,17 +59,39 @@
     focused = null;
   });
 
-  const stream = new EventSource(live.dataset.stream);
+  /* A page that nobody sees holds no connection (a browser has few for one host); it is told what it missed. */
+  const place = new URL(live.dataset.stream, location.href);
+  let stream = null;
   let warning = 0;
-  stream.addEventListener("change", soon);
-  stream.addEventListener("open", () => {
+
+  function isWell() {
     clearTimeout(warning);
     warning = 0;
     lost.hidden = true;
-  });
-  stream.addEventListener("error", () => {
-    if (!warning) warning = setTimeout(() => { lost.hidden = false; }, 3000);
-  });
+  }
+
+  function listen() {
+    if (stream) return;
+    stream = new EventSource(place);
+    stream.addEventListener("open", isWell);
+    stream.addEventListener("change", (event) => {
+      place.searchParams.set("at", event.lastEventId);
+      soon();
+    });
+    stream.addEventListener("error", () => {
+      if (!warning) warning = setTimeout(() => { lost.hidden = false; }, 3000);
+    });
+  }
+
+  function rest() {
+    if (stream) stream.close();
+    stream = null;
+    isWell();
+  }
+
+  document.addEventListener("visibilitychange", () => (document.hidden ? rest() : listen()));
+  window.addEventListener("pagehide", rest);
+  window.addEventListener("pageshow", listen);
   setInterval(() => { if (!document.hidden) soon(); }, STALE);
-  window.addEventListener("pagehide", () => stream.close());
+  listen();
 })();
