@@ -17,6 +17,7 @@ from starlette.responses import Response
 
 from ..core.jsons import loads
 from ..core.rule import Approve, Decision, Deny, Edit, Settle
+from ..core.tool import Tool
 from ..errors import (
     BadRequest,
     InvalidArguments,
@@ -104,8 +105,6 @@ async def _show(
     revealed: Revealed | None = None,
 ) -> Response:
     given = given or Given()
-    own = row.view.get("workflow") == service.workflow.name
-    tool = service.workflow.tools.get(row.view.get("tool") or "") if own else None
     first = await service.store.events(row.run, 0, 1)
     run = await service.store.run(row.run)
     args, exact = row.view.get("args"), None if revealed is None else revealed.item
@@ -125,7 +124,7 @@ async def _show(
         view=row.view,
         run=run,
         input=loads(first[0].view).get("input") if first and first[0].kind == "run.submitted" else None,
-        tool=tool,
+        tool=_tool_of(service, row),
         args=shown_args,
         revealed=exact,
         exact_input=_exact_input(revealed),
@@ -138,7 +137,6 @@ async def _show(
         changed=changes(args, given.args) if given.is_preview else [],
         args_json=json.dumps(given.args) if given.is_preview else "",
         next_one=next_one,
-        seconds_left=None if row.expires is None else (row.expires - service.clock.now()) / 1_000_000,
     )
 
 
@@ -153,10 +151,14 @@ def _edit_form(service: Service, row: ItemRow, args: Any) -> Form | None:
     return form_of(_tool_schema(service, row), args)
 
 
-def _tool_schema(service: Service, row: ItemRow) -> Mapping[str, Any] | None:
-    """None for a tool of another workflow."""
+def _tool_of(service: Service, row: ItemRow) -> Tool[..., Any] | None:
+    """None for a tool of another workflow, or of an older version of this one."""
     own = row.view.get("workflow") == service.workflow.name
-    tool = service.workflow.tools.get(row.view.get("tool") or "") if own else None
+    return service.workflow.tools.get(row.view.get("tool") or "") if own else None
+
+
+def _tool_schema(service: Service, row: ItemRow) -> Mapping[str, Any] | None:
+    tool = _tool_of(service, row)
     return None if tool is None else tool.input_schema
 
 
@@ -164,12 +166,11 @@ def _settle_form(service: Service, row: ItemRow) -> Form | None:
     """For an unknown call's result, or a step's output."""
     if "settle" not in row.view.get("choices", ()):
         return None
-    if row.view.get("workflow") != service.workflow.name:
-        return form_of(None)
     if row.kind == "unknown":
-        tool = service.workflow.tools.get(row.view.get("tool") or "")
+        tool = _tool_of(service, row)
         return form_of(None if tool is None else tool.output.json_schema)
-    wired = service.workflow.plan.steps.get(row.view.get("step") or "")
+    own = row.view.get("workflow") == service.workflow.name
+    wired = service.workflow.plan.steps.get(row.view.get("step") or "") if own else None
     return form_of(None if wired is None else wired.output.json_schema)
 
 
