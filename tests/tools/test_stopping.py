@@ -4,6 +4,7 @@ the same call is not made again before it has ended."""
 
 from __future__ import annotations
 
+import base64
 import sys
 import threading
 from pathlib import Path
@@ -79,6 +80,21 @@ async def test_a_process_answers_fails_or_dies_like_any_tool(
         assert code(done) == error
     elif how == "fine":
         assert done.output == f"fine {call.key}"
+
+
+async def test_a_process_gets_none_of_the_keys_that_are_for_surefoot_alone(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    master = base64.b64encode(bytes(32)).decode()
+    for name, value in (
+        ("SUREFOOT_MASTER_KEY", master),
+        ("SUREFOOT_WEBHOOK_SECRET", "whsec_" + master),
+        ("SUREFOOT_SMTP", "smtp://shop:correct-horse@mail.example"),
+        ("SUREFOOT_PERSON", "kim"),
+    ):
+        monkeypatch.setenv(name, value)
+    runtime, run = await engine.start(calling(work_of.odd, how="environment"))
+    assert (await result(runtime, run, seconds=20)).output == "SUREFOOT_PERSON"
 
 
 async def test_a_step_of_plain_code_may_have_a_process_of_its_own(engine: Engine) -> None:

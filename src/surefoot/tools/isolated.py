@@ -20,10 +20,14 @@ from typing import Any
 
 from ..core.tool import Call, Tool
 from ..errors import DefinitionError
+from ..settings import SECRET_VARIABLES
 
 _ENTRY = "from surefoot.tools.isolated import child; child()"
 _MAIN = "__surefoot_main__"
 """What __main__ is imported as in a child: not under its own name, which would run the program again."""
+
+_NOT_PASSED_ON = SECRET_VARIABLES | {"SUREFOOT_SMTP"}
+"""What opens every run's seals, signs news, or logs in to the mail server is no tool's business."""
 
 
 async def run_isolated(
@@ -47,8 +51,7 @@ async def run_isolated(
         _ENTRY,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        # What opens every run's seals is no tool's business.
-        env={name: value for name, value in os.environ.items() if name != "SUREFOOT_MASTER_KEY"},
+        env={name: value for name, value in os.environ.items() if name not in _NOT_PASSED_ON},
         start_new_session=True,
     )
     assert child.stdin is not None and child.stdout is not None
