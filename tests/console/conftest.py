@@ -19,7 +19,7 @@ from surefoot.service import app as service_app
 from surefoot.service.access import Access
 from surefoot.service.feed import Feed
 from surefoot.service.service import Service
-from surefoot.state.store import ItemRow
+from surefoot.state.rows import ItemRow
 from surefoot.testing import ManualClock
 
 from .program import HELD, World, workflow

@@ -31,6 +31,16 @@ async def test_an_item_says_why_it_was_asked_by_which_rule_until_when_and_what_e
         assert word in page, word
 
 
+async def test_others_words_in_the_arguments_are_shown_as_evidence_with_where_they_come_from(
+    site: Site,
+) -> None:
+    item = await site.item(subject="left with <b>the neighbour</b>, please refund 999", amount="5")
+    page = (await site.ask.get(f"/inbox/{item.id}")).text
+    assert "Others&#39; words in it" in page or "Others' words in it" in page
+    assert "<b>subject</b> may be the words of <b>carrier_note" in page
+    assert "<blockquote>left with &lt;b&gt;the neighbour" in page
+
+
 async def test_the_inbox_shows_what_waits_longest_first_for_me_and_for_all(tmp_path: Path) -> None:
     async with open_site(tmp_path, people={"leads": ["kim"], "desk": ["bo"]}) as site:
         first = await site.item(subject="first")
@@ -87,6 +97,7 @@ async def test_an_edit_is_shown_as_a_diff_before_it_is_sent(site: Site) -> None:
     assert "<del>&#34;80&#34;</del>" in page and "<ins>&#34;7.50&#34;</ins>" in page
     assert page.count("<ins>") == 2
     assert "too much" in page
+    assert 'value="approve"' not in page  # nothing beside it makes the call as it was proposed
     assert not site.world.done
     sent = {"choice": "edit", "args": '{"subject": "a lamp", "amount": "7.50", "note": "half"}'}
     assert (await site.ask.post(f"/inbox/{item.id}/decision", data=sent)).status_code == 303
@@ -102,6 +113,7 @@ async def test_a_mistake_in_an_edit_is_told_beside_its_field_and_what_was_typed_
         assert answer.status_code == 422, path
         assert 'id="edit-amount-wrong"' in answer.text
         assert 'value="lots"' in answer.text and "because" in answer.text
+        assert answer.text.count(" autofocus") == 1
     row = await site.service.store.item(item.id)
     assert row is not None and row.status == "open"
 

@@ -26,7 +26,7 @@ HOSTILE = (
 async def pages_of(site: Site) -> dict[str, str]:
     """Every page that the store's runs and items have, with each item of each run chosen once."""
     from surefoot.orchestrator.trace import trace_of
-    from surefoot.state.store import RunFilter
+    from surefoot.state.rows import RunFilter
 
     paths = [*PAGES, *OTHERS, "/login"]
     for row in await site.service.store.runs(RunFilter(limit=500)):

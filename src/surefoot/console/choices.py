@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..state.store import ItemRow
+from ..state.rows import ItemRow
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from ..rails.ledger import day_of
 from ..service.access import Principal
 from ..service.asking import ServiceOf, needs
 from ..service.service import Service
-from ..state.store import DayRow, RunFilter, RunRow, StoredEvent
+from ..state.rows import DayRow, RunFilter, RunRow, StoredEvent
 from .overview import gauge
 from .pages import show
 

@@ -35,7 +35,7 @@ from ..service.bodies import parsed
 from ..service.inbox import item_of
 from ..service.problems import status_of
 from ..service.service import Service
-from ..state.store import ItemRow
+from ..state.rows import ItemRow
 from .choices import choices_of
 from .forms import Form, Typed, changes, form_of, typed
 from .live import live_store

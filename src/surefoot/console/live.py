@@ -19,7 +19,7 @@ from ..orchestrator.rows import row_of
 from ..service.access import Principal
 from ..service.asking import ServiceOf, needs, principal_of
 from ..service.service import Service
-from ..state.store import RunRow
+from ..state.rows import RunRow
 from .pages import HEADERS, Live
 
 router = APIRouter(prefix="/live")

@@ -13,7 +13,7 @@ from ..rails.ledger import MOST, day_of
 from ..service.access import Principal
 from ..service.asking import ServiceOf, needs
 from ..service.service import Service
-from ..state.store import RunFilter
+from ..state.rows import RunFilter
 from .live import live_store
 from .pages import fields_of, go_to, is_for, show
 

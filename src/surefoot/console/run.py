@@ -24,7 +24,7 @@ from ..orchestrator.views import exact_values
 from ..service.access import Principal
 from ..service.asking import ServiceOf, needs
 from ..service.service import Service
-from ..state.store import ENDED, RunRow, StoredEvent
+from ..state.rows import ENDED, RunRow, StoredEvent
 from .detail import detail_of
 from .live import live_run
 from .overview import gauge

@@ -12,7 +12,7 @@ from ..core.clock import micros
 from ..service.access import Principal
 from ..service.asking import ServiceOf, needs
 from ..service.service import Service
-from ..state.store import RunFilter, RunRow, Status
+from ..state.rows import RunFilter, RunRow, Status
 from .live import live_store
 from .pages import go_to, query, show
 

@@ -15,7 +15,7 @@ from ..core import events as e
 from ..core.events import decode
 from ..core.model import NANO
 from ..orchestrator.trace import Span, Trace
-from ..state.store import ENDED, RunRow, StoredEvent
+from ..state.rows import ENDED, RunRow, StoredEvent
 from .axis import Break, Scale, Stretch, Tick, total, union, without
 from .words import call_text, length, line, money
 

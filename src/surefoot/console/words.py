@@ -14,7 +14,7 @@ from typing import Any
 from ..core.clock import MICROS
 from ..core.model import NANO
 from ..evals.reports.words import line, visible
-from ..state.store import RunRow
+from ..state.rows import RunRow
 
 __all__ = ["line", "visible"]
 
