@@ -90,6 +90,17 @@ async def test_a_session_ends_with_its_token(site: Site) -> None:
     assert (await client.get("/")).status_code == 303
 
 
+async def test_who_was_logged_out_while_typing_comes_back_to_that_page(site: Site) -> None:
+    await site.token("ann", "runs:read")
+    for referer, there in (
+        ("http://localhost/inbox/x-1?a=b", "/login?next=/inbox/x-1"),
+        ("https://evil.example/inbox", "/login?next=/"),
+    ):
+        client = site.client(referer=referer, origin="http://localhost")
+        answer = await client.post("/inbox/x-1/decision", data={"choice": "deny"})
+        assert answer.headers["location"] == there
+
+
 @pytest.mark.parametrize(
     "there",
     [
@@ -123,12 +134,10 @@ async def test_a_wrong_token_is_told_and_too_many_are_not_tried(site: Site) -> N
 
 
 async def test_a_cookie_of_an_older_store_locks_nobody_out(site: Site) -> None:
-    client = site.client(cookie="surefoot=old.secret")
-    answer = await client.get("/", follow_redirects=False)
-    assert answer.headers["location"].startswith("/login")
-    login = await client.get("/login?next=/runs")
-    assert login.headers["location"] == "/runs"
-    assert 'surefoot="";' in login.headers["set-cookie"]
+    answer = await site.client(cookie="surefoot=old.secret").get("/runs")
+    assert answer.headers["location"] == "/login?next=/runs"
+    assert 'surefoot="";' in answer.headers["set-cookie"]  # it is not sent again
+    assert (await site.ask.get(answer.headers["location"])).headers["location"] == "/runs"
 
 
 async def test_every_page_needs_runs_read(site: Site) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,7 @@ async def test_every_page_is_there_for_every_state_of_a_run_and_shows_no_private
     pages = await pages_of(site)
     for path, page in pages.items():
         assert "private.person" not in page, path
+        assert_outlined(page, path)
     assert len(pages) > 100
     everything = "\n".join(pages.values())
     for word in ("succeeded", "failed", "waiting", "cancelled", "queued", "unknown outcome", "review"):
@@ -120,6 +122,46 @@ async def test_whatever_anybody_writes_is_text_on_every_page(tmp_path: Path) -> 
         everything = "\n".join(pages.values())
         assert "&lt;script&gt;alert(1)" in everything
         assert "\\u202e" in everything
+
+
+class Outline(HTMLParser):
+    """What somebody needs who hears a page: names of fields, landmarks, one heading above all, ids of one meaning."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: Counter[str] = Counter()
+        self.named: set[str] = set()
+        self.fields: list[dict[str, str | None]] = []
+        self.tags: Counter[str] = Counter()
+        self.unnamed: list[str] = []
+        self._in_label = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.tags[tag] += 1
+        if name := given.get("id"):
+            self.ids[name] += 1
+        if tag == "label":
+            self._in_label += 1
+            self.named.add(given.get("for") or "")
+        is_field = tag in ("input", "select", "textarea") and given.get("type") != "hidden"
+        if is_field and not self._in_label and "aria-label" not in given:
+            self.fields.append(given)
+        if tag in ("nav", "aside") and not {"aria-label", "aria-labelledby"} & given.keys():
+            self.unnamed.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "label":
+            self._in_label -= 1
+
+
+def assert_outlined(page: str, path: str) -> None:
+    outline = Outline()
+    outline.feed(page)
+    assert [name for name, number in outline.ids.items() if number > 1] == [], path
+    assert [one for one in outline.fields if one.get("id") not in outline.named] == [], path
+    assert (outline.tags["h1"], outline.tags["main"], outline.unnamed) == (1, 1, []), path
+    assert '<html lang="en"' in page and 'href="#main"' in page
 
 
 class Tags(HTMLParser):

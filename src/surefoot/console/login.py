@@ -28,11 +28,6 @@ async def login(request: Request, next: str = "/") -> Response:
     if known is not None:
         return go_to(wanted)
     has_tokens = bool(await service.store.tokens())
-    if request.cookies.get(COOKIE) and not has_tokens:
-        # Of a store that was there before: without it, a person at this machine needs no login.
-        response = go_to(wanted)
-        _forget(response)
-        return response
     return await show(request, "login.html", None, next=wanted, has_tokens=has_tokens, error=None)
 
 
@@ -67,9 +62,7 @@ async def log_out(request: Request) -> Response:
     cookie = request.cookies.get(COOKIE)
     if cookie:
         await service_of(request).access.log_out(cookie)
-    response = go_to("/login")
-    _forget(response)
-    return response
+    return forget(request, go_to("/login"))
 
 
 @router.post("/theme")
@@ -93,8 +86,12 @@ async def _known(request: Request) -> Principal | None:
         return None
 
 
-def _forget(response: Response) -> None:
-    response.delete_cookie(COOKIE, path="/", httponly=True, samesite="lax")
+def forget(request: Request, response: Response) -> Response:
+    """With it the browser drops a cookie that no longer holds: each time it were sent would count as a failed
+    login."""
+    if COOKIE in request.cookies:
+        response.delete_cookie(COOKIE, path="/", httponly=True, samesite="lax")
+    return response
 
 
 def _is_https(request: Request) -> bool:

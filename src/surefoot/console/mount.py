@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -24,7 +24,8 @@ from ..service.service import Service
 from ..settings import Settings
 from . import cost, evals, inbox, live, login, new, overview, run, runs, static
 from . import settings as settings_page
-from .pages import go_to, here, show
+from .login import forget
+from .pages import go_to, here, own_path, show
 from .problem import view_of
 from .setup import Setup
 
@@ -47,14 +48,20 @@ def _for_people(answer: Handler) -> Handler:
         if not _asks_for_page(request):
             return response
         if isinstance(error, NotAuthenticated):
-            wanted = here(request) if request.method in SAFE else "/"
-            return go_to(f"/login?next={quote(wanted, safe='/')}")
+            wanted = here(request) if request.method in SAFE else _came_from(request)
+            return forget(request, go_to(f"/login?next={quote(wanted, safe='/')}"))
         page = await error_page(request, _ours(request, error), response.status_code)
         if "retry-after" in response.headers:
             page.headers["Retry-After"] = response.headers["retry-after"]
         return page
 
     return handle
+
+
+def _came_from(request: Request) -> str:
+    """The page that a form stood on: a session may end while somebody types."""
+    parts = urlsplit(request.headers.get("referer", ""))
+    return own_path(parts.path) if parts.netloc == request.headers.get("host") else "/"
 
 
 def _asks_for_page(request: Request) -> bool:
