@@ -23,7 +23,7 @@ from urllib.request import urlopen
 
 from surefoot.orchestrator.clock import SystemClock
 from surefoot.state.opening import make_store
-from surefoot.state.store import RunFilter
+from surefoot.state.rows import RunFilter
 
 from .measuring import Line, Size, url_of
 from .steps import run_many

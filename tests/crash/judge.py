@@ -20,7 +20,7 @@ from surefoot.rails.ledger import day_of
 from surefoot.rails.redaction import Secrets
 from surefoot.state import audit
 from surefoot.state.opening import make_store
-from surefoot.state.store import ItemRow, RunFilter, RunRow
+from surefoot.state.rows import ItemRow, RunFilter, RunRow
 
 from .world import Row, World
 

@@ -15,7 +15,7 @@ from crash.processes import Place, until
 from surefoot import Runtime, Workflow, step
 from surefoot.orchestrator.clock import SystemClock
 from surefoot.state.opening import make_store
-from surefoot.state.store import RunFilter
+from surefoot.state.rows import RunFilter
 
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
 

@@ -20,7 +20,8 @@ import pytest
 
 from surefoot.state.intake import IntakeRow, Turned
 from surefoot.state.opening import make_store
-from surefoot.state.store import DayRow, Store, StoredEvent
+from surefoot.state.rows import DayRow, StoredEvent
+from surefoot.state.store import Store
 
 from .spender import DAY, now
 

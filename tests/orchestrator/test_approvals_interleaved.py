@@ -21,7 +21,7 @@ from surefoot.core import events as e
 from surefoot.core.clock import micros
 from surefoot.errors import ItemClosed, SurefootError
 from surefoot.orchestrator import saying, worker
-from surefoot.state.store import ENDED
+from surefoot.state.rows import ENDED
 
 from .rig import LOOK, Engine, JumpClock, Order, busy
 

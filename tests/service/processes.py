@@ -22,7 +22,7 @@ from typing import Any
 
 from surefoot.orchestrator.clock import SystemClock
 from surefoot.state.opening import make_store
-from surefoot.state.store import RunFilter, RunRow
+from surefoot.state.rows import RunFilter, RunRow
 
 PROGRAMS = Path(__file__).parent / "programs"
 SOURCE = Path(__file__).parents[2] / "src"

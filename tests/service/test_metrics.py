@@ -13,7 +13,7 @@ from surefoot import Budget, Call, Denied, Effect, Review, Run, Runtime, Workflo
 from surefoot.core import events as e
 from surefoot.core.fold import RunState
 from surefoot.service.metrics import MOST_GROUPS, OTHER, Metrics, bounded, standing
-from surefoot.state.store import OpenItems
+from surefoot.state.rows import OpenItems
 from surefoot.testing import ManualClock, Say, ScriptedModel, UseTools
 
 from .processes import Place, ask, place

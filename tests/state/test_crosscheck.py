@@ -21,8 +21,8 @@ from surefoot.state import schema
 from surefoot.state.audit import Finding
 from surefoot.state.examine import Examined, Examiner
 from surefoot.state.opening import make_store
+from surefoot.state.rows import RunFilter
 from surefoot.state.sealing import Keyring
-from surefoot.state.store import RunFilter
 from surefoot.testing import ManualClock, Say, ScriptedModel
 
 pytestmark = pytest.mark.anyio

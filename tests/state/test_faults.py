@@ -19,8 +19,9 @@ from surefoot.state import commit, schema
 from surefoot.state.audit import verify
 from surefoot.state.conformance import Rig
 from surefoot.state.conformance.rig import outcomes, refused
+from surefoot.state.rows import RunFilter
 from surefoot.state.sqlite import SqliteStore
-from surefoot.state.store import Append, RunFilter, StoreOptions
+from surefoot.state.store import Append, StoreOptions
 
 pytestmark = pytest.mark.anyio
 

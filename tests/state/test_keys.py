@@ -23,8 +23,9 @@ from surefoot.state.audit import verify
 from surefoot.state.conformance.rig import SECOND, START, refused
 from surefoot.state.keysfile import read_ring
 from surefoot.state.opening import make_store
+from surefoot.state.rows import RunFilter
 from surefoot.state.sealing import KEY_BYTES, Keyring
-from surefoot.state.store import Append, Lease, NewRun, Record, RunChange, RunFilter, Store
+from surefoot.state.store import Append, Lease, NewRun, Record, RunChange, Store
 
 pytestmark = pytest.mark.anyio
 

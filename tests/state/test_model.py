@@ -15,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from surefoot.errors import SurefootError
 from surefoot.state.audit import verify
 from surefoot.state.conformance import Rig
-from surefoot.state.store import ENDED, Append, CloseItem, DayCharge, Lease, RunChange, Store
+from surefoot.state.rows import ENDED
+from surefoot.state.store import Append, CloseItem, DayCharge, Lease, RunChange, Store
 
 SECOND = 1_000_000
 LEASE = 30 * SECOND

@@ -16,8 +16,9 @@ import pytest
 
 from surefoot.state.audit import verify
 from surefoot.state.opening import make_store
+from surefoot.state.rows import RunFilter
 from surefoot.state.sealing import Keyring
-from surefoot.state.store import RunFilter, Store
+from surefoot.state.store import Store
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")]
 

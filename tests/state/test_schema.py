@@ -15,8 +15,8 @@ from surefoot.state.conformance import Rig
 from surefoot.state.conformance.rig import refused
 from surefoot.state.forgetting import clean
 from surefoot.state.opening import make_store
+from surefoot.state.rows import RunFilter
 from surefoot.state.sealing import Keyring
-from surefoot.state.store import RunFilter
 
 pytestmark = pytest.mark.anyio
 

@@ -20,8 +20,8 @@ from ..state.audit import Finding
 from ..state.examine import Examined, Examiner
 from ..state.export import Checked, Writer, check_file
 from ..state.opening import place_of
+from ..state.rows import RunFilter, RunRow
 from ..state.sealing import Keyring
-from ..state.store import RunFilter, RunRow
 from .failures import DONE, FAILED
 from .formats import Duration, count
 from .opening import Opened, go, open_store

@@ -11,7 +11,7 @@ from ..orchestrator.clock import SystemClock
 from ..orchestrator.intake import IntakeView, views
 from ..orchestrator.views import day_json, intake_json, last_days
 from ..rails.ledger import MOST, day_of
-from ..state.store import DayRow
+from ..state.rows import DayRow
 from .formats import money
 from .intake import STYLES
 from .opening import go, open_store

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 
 from ..core.workflow import Definition
 from ..errors import SurefootError
-from ..state.store import ItemRow
+from ..state.rows import ItemRow
 
 
 @dataclass(frozen=True)

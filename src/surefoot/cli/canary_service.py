@@ -30,7 +30,7 @@ from ..service.feed import Feed
 from ..service.service import Service
 from ..settings import Settings
 from ..state.deliveries import TYPES, EndpointRow
-from ..state.store import ENDED, ItemRow, RunFilter, RunRow
+from ..state.rows import ENDED, ItemRow, RunFilter, RunRow
 from .canary_refused import refused
 
 API, CONSOLE, NEWS = "answers of the API", "pages of the console", "pieces of news"

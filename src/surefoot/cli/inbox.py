@@ -13,7 +13,7 @@ from ..orchestrator.clock import SystemClock
 from ..orchestrator.revealing import Revealed
 from ..orchestrator.views import item_row_json
 from ..settings import Settings
-from ..state.store import ItemRow, RunRow
+from ..state.rows import ItemRow, RunRow
 from .formats import (
     STATUS_STYLES,
     ago,

@@ -23,8 +23,9 @@ from ..orchestrator.runtime import Runtime
 from ..settings import Settings
 from ..state.crash import CrashPoint
 from ..state.opening import make_store, place_of
+from ..state.rows import ItemRow, RunRow
 from ..state.sealing import Keyring
-from ..state.store import ItemRow, RunRow, Store
+from ..state.store import Store
 from .options import Given
 
 T = TypeVar("T")

@@ -13,7 +13,8 @@ from typing import Any, Protocol, TypeVar
 
 from ..core.jsons import loads
 from ..orchestrator.runtime import Runtime
-from ..state.store import Store, StoredEvent
+from ..state.rows import StoredEvent
+from ..state.store import Store
 from .formats import call_text, duration, money
 from .output import Output, Style, one_line
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..orchestrator.clock import SystemClock
-from ..state.store import Pruned
+from ..state.rows import Pruned
 from .formats import Duration, count
 from .opening import go, open_store
 from .options import Given, command

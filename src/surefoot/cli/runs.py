@@ -15,7 +15,7 @@ from ..orchestrator.clock import SystemClock
 from ..orchestrator.revealing import Revealed
 from ..orchestrator.trace import Trace, run_json, trace_of
 from ..orchestrator.views import event_json, exact_values, run_row_json
-from ..state.store import RunFilter, RunRow, StoredEvent
+from ..state.rows import RunFilter, RunRow, StoredEvent
 from .failures import scrub
 from .formats import STATUS_STYLES, Duration, ago, clock_time, money, ours, store_words, work_words
 from .opening import Opened, go, open_runtime, open_store

@@ -9,7 +9,7 @@ from ..core.model import NANO
 from ..orchestrator.clock import SystemClock
 from ..orchestrator.trace import Span, Trace
 from ..settings import Settings
-from ..state.store import RunRow
+from ..state.rows import RunRow
 from .failures import lines_of_error, scrub
 from .formats import STATUS_STYLES, call_text, clock_time, duration, money, until
 from .output import Cell, Column, Output, Style, clean, one_line

@@ -13,7 +13,7 @@ from ..core.fold import RunState
 from ..orchestrator.clock import SystemClock
 from ..orchestrator.runtime import Runtime
 from ..settings import Settings
-from ..state.store import RunFilter
+from ..state.rows import RunFilter
 from .failures import DONE, FAILED, WAITING
 from .formats import STATUS_STYLES, count, money, ours, store_words, until
 from .opening import go, open_runtime, warn_of_unknown

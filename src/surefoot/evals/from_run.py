@@ -34,8 +34,9 @@ from ..orchestrator.recorder import Sealer
 from ..orchestrator.revealing import readable
 from ..rails.redaction import Secrets
 from ..state import audit
+from ..state.rows import ENDED
 from ..state.sealing import Keyring
-from ..state.store import ENDED, Store
+from ..state.store import Store
 from .pseudonyms import Pseudonyms
 from .recording import Recording, ToolTurn
 from .replay import try_once

@@ -36,7 +36,7 @@ from ..core.tool import Call, Tool
 from ..core.workflow import Definition
 from ..errors import SurefootError
 from ..rails.redaction import Private
-from ..state.store import ENDED
+from ..state.rows import ENDED
 from ..tools.invoke import Invoker
 from . import logs, spans
 from .clock import SystemClock

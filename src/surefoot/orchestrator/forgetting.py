@@ -14,8 +14,9 @@ from ..core import events as e
 from ..core.clock import Clock
 from ..errors import KeyUnavailable, RunNotFinished
 from ..rails.redaction import Secrets
+from ..state.rows import RunRow
 from ..state.sealing import Keyring
-from ..state.store import RunRow, Store
+from ..state.store import Store
 from .recorder import Sealer
 from .redacting import redactor
 from .rows import row_of

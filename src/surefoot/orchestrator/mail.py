@@ -13,7 +13,8 @@ from ..core.error_view import text_of
 from ..core.jsons import Raw, dumps, loads
 from ..core.states import ItemState
 from ..errors import InvalidArguments
-from ..state.store import Mail, RunChange
+from ..state.rows import Mail
+from ..state.store import RunChange
 from .deployment import Deployment
 from .recorder import Recorder
 

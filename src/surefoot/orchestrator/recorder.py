@@ -25,6 +25,7 @@ from ..rails.placeholders import resolve, resolve_json
 from ..rails.provenance import leaves
 from ..rails.redaction import Private, Secrets
 from ..state.intake import Sign
+from ..state.rows import StoredEvent
 from ..state.sealing import RunKey
 from ..state.store import (
     Append,
@@ -37,7 +38,6 @@ from ..state.store import (
     Record,
     RunChange,
     Store,
-    StoredEvent,
 )
 from .intake import SignOf, tell_of
 from .spans import Spans

@@ -27,8 +27,9 @@ from ..errors import (
 )
 from ..rails import policy
 from ..rails.redaction import Secrets
+from ..state.rows import ItemRow, RunRow, StoredEvent
 from ..state.sealing import Keyring
-from ..state.store import ItemRow, RunRow, Store, StoredEvent
+from ..state.store import Store
 from .recorder import Sealer
 from .redacting import redactor
 from .results import Waiting, waiting_for

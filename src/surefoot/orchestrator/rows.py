@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..errors import RunNotFound
-from ..state.store import RunRow, Store
+from ..state.rows import RunRow
+from ..state.store import Store
 
 
 async def row_of(store: Store, run: str, where: str = "the store") -> RunRow:

@@ -35,8 +35,9 @@ from ..rails.breaker import USUAL, BreakerTerms
 from ..rails.redaction import Secrets
 from ..state.crash import CrashPoint
 from ..state.opening import DEFAULT_STORE, make_store
+from ..state.rows import ENDED, ItemRow, RunRow
 from ..state.sealing import Keyring
-from ..state.store import ENDED, Claimed, ItemRow, NewRun, RunRow, Store
+from ..state.store import Claimed, NewRun, Store
 from ..tools.invoke import Invoker
 from . import forgetting, revealing, saying
 from .clock import SystemClock

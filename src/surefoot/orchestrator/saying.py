@@ -29,8 +29,9 @@ from ..errors import (
 from ..rails import policy
 from ..rails.placeholders import holds_any, resolve
 from ..rails.redaction import Secrets
+from ..state.rows import ENDED, ItemRow, RunRow
 from ..state.sealing import Keyring
-from ..state.store import ENDED, ItemRow, RunRow, Store
+from ..state.store import Store
 from .recorder import Sealer
 from .rows import row_of
 

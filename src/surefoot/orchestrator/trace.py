@@ -18,7 +18,7 @@ from ..core.fold import RunState
 from ..core.jsons import loads
 from ..core.model import NANO
 from ..core.states import AskState, CallState, ItemState, StepState
-from ..state.store import RunRow, StoredEvent
+from ..state.rows import RunRow, StoredEvent
 
 SpanKind = Literal["step", "ask", "call", "refused", "approval", "review", "unknown", "timer"]
 

@@ -17,7 +17,7 @@ from ..core.jsons import dumps, loads
 from ..core.model import NANO
 from ..rails.ledger import day_of
 from ..state.intake import IntakeChange
-from ..state.store import DayRow, ItemRow, RunRow, StoredEvent
+from ..state.rows import DayRow, ItemRow, RunRow, StoredEvent
 from .intake import IntakeView
 from .revealing import Revealed
 from .trace import error_json

@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from ..core.clock import Timer, micros
 from ..core.fold import RunState
 from ..errors import KeyUnavailable, StoreError, StoreVersion
-from ..state.store import Append, Claimed, RunChange, StoredEvent
+from ..state.rows import StoredEvent
+from ..state.store import Append, Claimed, RunChange
 from .deployment import Deployment
 from .drive import Drive
 from .recorder import Sealer

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..state.store import ItemKind, ItemStatus, Status
+from ..state.rows import ItemKind, ItemStatus, Status
 
 
 class Answered(BaseModel):

@@ -14,7 +14,7 @@ from ..orchestrator import revealing
 from ..orchestrator.rows import row_of
 from ..orchestrator.views import item_row_json
 from ..rails import policy
-from ..state.store import ItemRow, ItemStatus
+from ..state.rows import ItemRow, ItemStatus
 from .access import Principal
 from .asking import ServiceOf, needs
 from .bodies import body_of

@@ -30,7 +30,8 @@ from ..core.model import NANO
 from ..core.workflow import Definition
 from ..orchestrator.intake import state_of
 from ..state.intake import IntakeRow
-from ..state.store import OpenItems, Store
+from ..state.rows import OpenItems
+from ..state.store import Store
 from .access import Principal
 from .asking import needs
 from .routes import router

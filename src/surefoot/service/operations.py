@@ -16,7 +16,7 @@ from ..orchestrator.report import step_json, tool_json
 from ..orchestrator.views import change_json, day_json, intake_json, last_days
 from ..rails.ledger import day_of
 from ..state.deliveries import DeliveryRow, DeliveryStatus
-from ..state.store import WorkerRow
+from ..state.rows import WorkerRow
 from .access import Principal
 from .asking import ServiceOf, needs
 from .bodies import body_of

@@ -24,7 +24,7 @@ from ..orchestrator.results import waiting_for
 from ..orchestrator.rows import row_of
 from ..orchestrator.trace import run_json, trace_of
 from ..orchestrator.views import exact_values, run_row_json
-from ..state.store import RunFilter, RunRow, Status
+from ..state.rows import RunFilter, RunRow, Status
 from .access import Principal
 from .asking import ServiceOf, needs
 from .bodies import body_of

@@ -19,7 +19,7 @@ from ..core.jsons import dumps
 from ..errors import RequestError
 from ..orchestrator.rows import row_of
 from ..orchestrator.views import event_json
-from ..state.store import ENDED, RunRow, StoredEvent
+from ..state.rows import ENDED, RunRow, StoredEvent
 from .asking import ServiceOf, principal_of
 from .guard import HEAD_ONLY
 from .routes import router

@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from ..core.clock import MICROS
 from ..orchestrator.rows import row_of, waits_for_person
-from ..state.store import ENDED, RunRow
+from ..state.rows import ENDED, RunRow
 from .service import Service
 
 _WAIT = re.compile(r'(?:^|,)\s*wait\s*=\s*"?(\d{1,9})"?\s*(?=[,;]|$)', re.IGNORECASE)

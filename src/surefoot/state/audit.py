@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .chain import GENESIS, event_hash, first_hash, head_message
+from .rows import RunRow, StoredEvent
 from .sealing import Keyring
-from .store import RunRow, Store, StoredEvent
+from .store import Store
 
 Problem = Literal[
     "no_run",

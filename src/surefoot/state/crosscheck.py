@@ -23,8 +23,8 @@ from ..core.jsons import canonical, dumps, loads
 from ..core.states import ItemState
 from ..errors import KeyUnavailable, StoreVersion
 from .audit import Finding, Problem
+from .rows import ENDED, ItemRow, Mail, RunRow, StoredEvent
 from .sealing import Keyring, RunKey
-from .store import ENDED, ItemRow, Mail, RunRow, StoredEvent
 
 SET_BACK = 120_000_000
 """Microseconds for which a worker may put off a run that it cannot read."""

@@ -16,8 +16,9 @@ from . import gates
 from .chain import head_message
 from .locks import Locks
 from .queries import load
+from .rows import Pruned
 from .sealing import Keyring
-from .store import Claimed, Lease, Pruned
+from .store import Claimed, Lease
 from .transaction import Duty, Transaction
 
 _SQL = load("leases")

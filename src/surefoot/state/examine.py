@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 from .audit import Finding, check
 from .crosscheck import Charge, Crosscheck, Journal, check_definitions
+from .rows import DayRow, RunFilter, RunRow
 from .sealing import Keyring
-from .store import DayRow, RunFilter, RunRow, Store
+from .store import Store
 
 PAGE = 200
 _ALL = 1_000_000

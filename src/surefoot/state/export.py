@@ -18,8 +18,8 @@ from typing import Any
 
 from .audit import Finding
 from .chain import GENESIS, event_hash, hash_over_digest, head_message
+from .rows import RunRow, StoredEvent
 from .sealing import Keyring
-from .store import RunRow, StoredEvent
 
 FORMAT = "surefoot-audit"
 VERSION = 1

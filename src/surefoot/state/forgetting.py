@@ -21,8 +21,9 @@ from .chain import event_hash, head_message
 from .duties import LeaseDuties
 from .faults import explain, is_busy
 from .queries import load
+from .rows import ENDED
 from .schema import connect
-from .store import ENDED, Record
+from .store import Record
 from .transaction import Duty, Transaction
 
 _SQL = load("forgetting")

@@ -12,7 +12,7 @@ import json
 from ..errors import KeyUnavailable
 from .chain import head_message
 from .queries import load
-from .store import Rekeyed
+from .rows import Rekeyed
 from .transaction import Duty, Transaction
 
 _SQL = load("forgetting")

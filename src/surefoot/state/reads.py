@@ -16,8 +16,7 @@ from .deliveries import DeliveryRow, DeliveryStatus, EndpointRow
 from .forgetting import Trace
 from .intake import IntakeChange, IntakeRow
 from .queries import load
-from .schema import changed_schema
-from .store import (
+from .rows import (
     DayRow,
     ItemRow,
     ItemStatus,
@@ -33,6 +32,7 @@ from .store import (
     Stray,
     WorkerRow,
 )
+from .schema import changed_schema
 from .weighing import WARNED
 
 _SQL = load("reads")

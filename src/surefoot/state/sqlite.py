@@ -19,33 +19,27 @@ from .faults import Explained
 from .intake import IntakeChange, IntakeRow, Turn
 from .locks import FileLocks, LocalLocks, Locks
 from .reads import Reader
-from .schema import PATIENCE, connect, make_file, prepare
-from .sqlite_service import SqliteService
-from .store import (
-    Append,
-    Claimed,
+from .rows import (
     DayRow,
-    Grown,
     ItemRow,
     ItemStatus,
     KeyUse,
     Mail,
-    NewRun,
     OpenItems,
     Pruned,
     Queue,
-    Record,
     Rekeyed,
     RingRow,
     RunFilter,
     RunRow,
     Status,
     StoredEvent,
-    StoreOptions,
     Stray,
-    Submitted,
     WorkerRow,
 )
+from .schema import PATIENCE, connect, make_file, prepare
+from .sqlite_service import SqliteService
+from .store import Append, Claimed, Grown, NewRun, Record, StoreOptions, Submitted
 from .transaction import Duty, Transaction
 from .writer import Writer
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from ..audit import verify
-from ..store import Append, Record, RunChange, RunFilter
+from ..rows import RunFilter
+from ..store import Append, Record, RunChange
 from .rig import Rig, outcomes, refused
 
 

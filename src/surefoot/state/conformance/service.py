@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..access import SessionRow, TokenRow
 from ..deliveries import TYPES, DeliveryRow, EndpointRow
-from ..store import Append, CloseItem, Lease, OpenItems, Queue, RunChange, Store
+from ..rows import OpenItems, Queue
+from ..store import Append, CloseItem, Lease, RunChange, Store
 from .rig import SECOND, Rig, outcomes, refused
 
 
