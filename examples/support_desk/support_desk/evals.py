@@ -177,7 +177,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
 
 
 def _tables(db: sqlite3.Connection) -> Tables:
-    found: Tables = {}
+    found: dict[str, Mapping[str, Mapping[str, Any]]] = {}
     for table in KEYS:
         rows = db.execute(f"SELECT * FROM {table} ORDER BY rowid")  # noqa: S608  a name of KEYS
         columns = tuple(column[0] for column in rows.description)
