@@ -22,7 +22,7 @@ error_catalogue.toml: an error without a remedy of its own has the first one fro
     ├── BudgetError          BudgetExceeded · PriceUnknown
     ├── TimedOut             StepTimedOut
     ├── RunError             StepFailed · RunNotFound · RunNotFinished · RunCancelled ·
-    │                        WorkflowChanged · Poisoned · IntakeClosed
+    │                        WorkflowChanged · Poisoned · PutBack · IntakeClosed
     ├── InboxError           ItemNotFound · ItemClosed · WrongDecision · NotAllowedToDecide
     ├── RequestError         what an HTTP request is refused for: BadRequest · NotAuthenticated ·
     │                        ScopeMissing · CrossSite · NoSuchPage · TooLarge · QueueFull ·

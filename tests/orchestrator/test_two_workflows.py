@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from surefoot import Runtime, Workflow, step
+from surefoot import Call, Edit, Effect, Run, Runtime, Workflow, approve, step, tool
 
 pytestmark = pytest.mark.anyio
 
@@ -42,3 +42,28 @@ async def test_a_worker_leaves_the_runs_of_another_workflow_alone(tmp_path: Path
     async with Runtime(one, store) as runtime:
         await runtime.until_idle()
         assert (await runtime.result(first.id)).output == 8
+
+
+def paying(name: str, kind: type) -> Workflow:
+    """Each has a tool called `pay`, with an amount of its own type."""
+
+    @tool(effect=Effect.KEYED)
+    async def pay(call: Call, amount: kind) -> str:  # type: ignore[valid-type]
+        return f"{amount} paid"
+
+    @step
+    async def paid(order: Order, run: Run) -> str:
+        return await run.call(pay, amount=kind(order.number))
+
+    return Workflow(name, input=Order, steps=[paid], tools=[pay], rules=[approve(pay)])
+
+
+async def test_a_decision_is_held_against_the_types_of_its_own_workflow_only(tmp_path: Path) -> None:
+    store, numbers, texts = f"sqlite:///{tmp_path}/state.db", paying("numbers", int), paying("texts", str)
+    async with Runtime(texts, store) as runtime:
+        run = await runtime.start(Order(number=4))
+        waiting = await runtime.result(run.id)
+    async with Runtime(numbers, store, drive=False) as other:
+        await other.decide(waiting.waiting_for[0].item, Edit({"amount": "four"}, by="kim"))
+    async with Runtime(texts, store) as runtime:
+        assert (await runtime.result(run.id)).output == "four paid"

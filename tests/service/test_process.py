@@ -137,8 +137,10 @@ def test_a_service_that_is_told_to_stop_under_load_refuses_new_work_and_loses_no
     assert load.statuses.keys() == {202, 503}
     assert {answer.body["code"] for answer in load.refusals} == {"draining"}
     assert all(int(answer.headers["retry-after"]) > 0 for answer in load.refusals)
-    # Who comes after the end is refused a connection; nobody who was let in is left without an answer.
-    assert load.broken.keys() <= {"ConnectionRefusedError"}, load.broken
+    # Who comes after the end is refused a connection, or gets one reset that the kernel had taken up for a process
+    # that takes none any more; nobody who was let in is left without an answer.
+    assert load.broken.keys() <= {"ConnectionRefusedError", "ConnectionResetError"}, load.broken
+    assert load.broken["ConnectionResetError"] <= load.clients, load.broken
     accepted = {run for ids in load.accepted.values() for run in ids}
     assert accepted == {row.id for row in here.rows()}
     rest = here.start("serve", TARGET, "--port", "0")

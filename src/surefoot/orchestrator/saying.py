@@ -141,7 +141,10 @@ async def _exact(store: Store, keyring: Keyring, run: RunRow, decision: Decision
 
 
 def _must_fit(row: ItemRow, decision: Decision, workflow: Definition) -> None:
-    """What a person gives is of its type: a call's arguments, a call's result, a step's output."""
+    """What a person gives is of its type: a call's arguments, a call's result, a step's output. Of an item of
+    another workflow this one knows nothing."""
+    if row.view.get("workflow", workflow.name) != workflow.name:
+        return
     tool = workflow.tools.get(row.view.get("tool", ""))
     if isinstance(decision, Edit) and tool is not None:
         tool.parameters.from_python(decision.args)

@@ -36,11 +36,12 @@ def problem(
     status: int | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Texts pass the process's redactor: an error may quote what somebody sent."""
+    """What is said in words passes the process's redactor: it may quote what somebody sent. The code is ours,
+    and stays, though somebody may be called like a part of it."""
     status = status or status_of(error)
     entry = error.entry()
     said = shown(error.code, error.what, error.why, error.remedy)
-    said = {name: redactor().withhold(text) if isinstance(text, str) else text for name, text in said.items()}
+    said |= {name: redactor().withhold(said[name]) for name in ("what", "why", "remedy")}
     body: dict[str, Any] = {
         "type": said["docs"],
         "title": entry.title if entry is not None else "An error",
