@@ -12,7 +12,9 @@ QUICK := not slow and not hunting
 else
 QUICK := not slow and not hunting and not live_embedded
 endif
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+# One more than there are cores: many tests wait for processes that they have started.
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+PYTEST := PYTEST_XDIST_AUTO_NUM_WORKERS=$(WORKERS) $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 .PHONY: help demo test test-all check format bench setup browser lock clean
 

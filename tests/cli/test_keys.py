@@ -68,6 +68,7 @@ def test_a_worker_under_way_is_not_disturbed(shell: Shell) -> None:
             assert process.poll() is None
         ((old, _, _),) = listed(shell)
         assert shell.here("keys", "rotate").code == 0
+        (shell.folder / "hurry.txt").touch()
         out, err = process.communicate(timeout=60)
     finally:
         process.kill()

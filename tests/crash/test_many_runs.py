@@ -35,7 +35,7 @@ def _all_ended_well(place: Place) -> None:
     assert day == sum(judge.cost(run) for run in runs.values())
 
 
-@pytest.mark.parametrize("kills", [1, 3])
+@pytest.mark.parametrize("kills", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_killed_in_the_middle_of_200_runs_loses_and_doubles_nothing(kills: int, place: Place) -> None:
     process = place.start("serve", program=PROGRAM, inputs=INPUTS, concurrency=50)
     until(lambda: len(judge.read(place.store, many.flow)) == RUNS, "all are submitted")

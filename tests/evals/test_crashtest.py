@@ -180,6 +180,7 @@ async def test_a_step_that_acts_by_itself_is_found_with_the_commit_after_its_act
     assert one.wrong[0].last.endswith("read"), "the last thing on disk is the step before it"
 
 
+@pytest.mark.slow
 async def test_one_process_or_three_find_the_same(tmp_path: Path) -> None:
     import asyncio
 

@@ -91,6 +91,7 @@ def test_a_workflow_that_cannot_be_imported_is_told_in_words(project: Path) -> N
     assert "RuntimeError: no till" in done.stdout
 
 
+@pytest.mark.slow
 def test_other_yaml_is_left_alone_and_nothing_of_the_harness_is_imported(project: Path) -> None:
     (project / "scenarios").rename(project / "data")
     (project / "test_one.py").write_text(
@@ -106,6 +107,7 @@ def test_other_yaml_is_left_alone_and_nothing_of_the_harness_is_imported(project
     assert "1 passed" in run(project, ".").stdout
 
 
+@pytest.mark.slow
 def test_a_folder_of_another_name_is_found_and_runs_in_the_projects_folder(project: Path) -> None:
     (project / "scenarios").rename(project / "cases")
     text = (project / "pyproject.toml").read_text()

@@ -56,6 +56,7 @@ def pid(model: EmbeddedModel) -> int:
     return model._address.pid
 
 
+@pytest.mark.slow
 async def test_the_same_question_gets_the_same_answer_whatever_was_asked_between(
     model: EmbeddedModel,
 ) -> None:
@@ -147,6 +148,7 @@ async def test_a_child_that_hangs_is_replaced(model: EmbeddedModel, monkeypatch:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.slow
 async def test_memory_stays_below_400_mb(model: EmbeddedModel) -> None:
     await model.request(ask(messages=(Message("user", "The parcel is late. " * 150),), max_tokens=5))
     status = Path(f"/proc/{pid(model)}/status").read_text()
@@ -180,6 +182,7 @@ async def test_models_of_one_process_share_a_child_until_the_last_is_closed(mode
     assert (await model.request(SHORT)).text
 
 
+@pytest.mark.slow
 async def test_a_file_of_the_users_own_is_served_under_its_own_name(tmp_path: Path) -> None:
     file = tmp_path / "mine.gguf"
     file.symlink_to(default_weights().path)

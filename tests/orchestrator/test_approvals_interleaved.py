@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from surefoot import Approve, Call, Deny, Edit, Effect, Run, Workflow, approve, step, tool
@@ -178,7 +178,6 @@ async def _play(effect: Effect, actions: list[tuple[str, int]]) -> Scene:
 HAPPENINGS = st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(0, 20)), max_size=10)
 
 
-@settings(max_examples=max(120, settings().max_examples))
 @example(Effect.KEYED, [("cancel", 1), ("retry", 1)])
 @example(Effect.ONCE, [("approve", 1), ("late", 1), ("retry", 1)])
 @given(st.sampled_from([Effect.KEYED, Effect.IDEMPOTENT, Effect.ONCE]), HAPPENINGS)

@@ -60,7 +60,10 @@ async def checked(purchase: Purchase, reading: Reading, run: Run) -> str:
             raise ValueError(f"nobody can tell what {purchase.buyer} wants")
         case "slow":
             Path("slow.txt").touch()
-            await asyncio.sleep(30 if not Path("hurry.txt").exists() else 0)
+            for _ in range(600):  # whoever kills it comes sooner
+                if Path("hurry.txt").exists():
+                    break
+                await asyncio.sleep(0.05)
     return reading.item
 
 
