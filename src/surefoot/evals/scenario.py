@@ -174,7 +174,7 @@ class Output(Part):
     def _complete(self) -> Output:
         if not ("equals" in self.model_fields_set or self.contains or self.matches or self.absent):
             raise ValueError("it holds no check")
-        if complaint := _not_a_schema(self.matches or {}):
+        if self.matches and (complaint := _not_a_schema(self.matches)):
             raise ValueError(f"matches: {complaint}")
         return self
 
