@@ -175,8 +175,9 @@ async def quiet(runtime: Runtime, *, seconds: float = 10) -> None:
 
 
 def busy(runtime: Runtime) -> int:
+    """Runs that it holds, or may hold in a moment."""
     assert runtime._worker is not None
-    return runtime._worker.busy
+    return runtime._worker.busy + runtime._worker.expected
 
 
 async def kinds(runtime: Runtime, run: str) -> list[str]:

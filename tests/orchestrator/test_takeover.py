@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from surefoot import Approve, Call, Deny, Done, Effect, Run, Workflow, step, tool
+from surefoot import Approve, Call, Deny, Done, Effect, Run, Runtime, Workflow, step, tool
 from surefoot.state.opening import make_store
 
 from .rig import LOOK, Engine, JumpClock, Order, OtherSide, busy, calls, code, kinds, quiet, result, until
@@ -96,6 +96,33 @@ async def test_a_worker_whose_clock_jumps_gives_up_its_runs_before_they_act_agai
     done = await result(runtime, run)
     assert (done.status, acted_after) == ("succeeded", [])
     assert (other.asked["pay"], len(other.keys["pay"])) == (2, 1)
+
+
+async def test_who_drives_until_nothing_is_due_is_not_done_while_its_lease_has_lapsed(
+    engine: Engine, other: OtherSide
+) -> None:
+    @tool(effect=Effect.KEYED, timeout=3600)
+    async def pay(call: Call) -> str:
+        other.act("pay", call.key)
+        if other.asked["pay"] == 1:
+            await asyncio.Event().wait()
+        return "paid"
+
+    @step
+    async def work(order: Order, run: Run) -> str:
+        return await run.call(pay)
+
+    workflow = Workflow("lapsing", input=Order, steps=[work], tools=[pay])
+    async with Runtime(workflow, engine.url, clock=engine.clock, drive=False) as starter:
+        run = (await starter.start(Order())).id
+    runtime = await engine.open(workflow, lease=10.0)
+    idle = asyncio.create_task(runtime.until_idle())
+    await until(lambda: other.asked["pay"])
+    await engine.clock.jump(60)
+    await asyncio.wait_for(idle, 10)
+    row = await runtime.store.run(run)
+    assert row is not None
+    assert (row.status, other.asked["pay"]) == ("succeeded", 2)
 
 
 @pytest.mark.parametrize("answer", ["reconcile", "person"])

@@ -59,6 +59,7 @@ async def test_the_log_has_a_line_for_each_request_and_nothing_private(
         await client.get("/v1/runs", headers={"authorization": "Bearer nobody"})
         await client.head("/v1/runs")
         await client.get("/v1/inbox", headers={"host": "evil.example"})
+        await client.get(f"/v1/{'x' * 160}/{token}")  # what is cut is redacted first
     lines = [json.loads(record.getMessage()) for record in caplog.records if record.name == "surefoot.access"]
     assert [(line["method"], line["status"]) for line in lines] == [
         ("POST", 200),
@@ -67,6 +68,7 @@ async def test_the_log_has_a_line_for_each_request_and_nothing_private(
         ("GET", 401),
         ("HEAD", 200),
         ("GET", 403),
+        ("GET", 404),
     ]
     first, second, *_ = lines
     assert first["path"] == "/v1/runs"
@@ -78,7 +80,7 @@ async def test_the_log_has_a_line_for_each_request_and_nothing_private(
     for record in caplog.records:
         for text in (record.getMessage(), str(record.__dict__)):
             assert CUSTOMER not in text
-            assert token not in text
+            assert token[:20] not in text
             assert "\n" not in record.getMessage()
 
 

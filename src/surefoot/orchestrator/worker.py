@@ -158,7 +158,9 @@ class Worker:
                 await self._claim_due()
                 if self._failure is not None:
                     raise self._failure
-                if not self._drives and not self._suspects:
+                # Not looked for, where the lease has lapsed: the next heartbeat renews it.
+                looked = not self._looking or self._stopping
+                if looked and not self._drives and not self._suspects:
                     return
                 await self._wake.wait()
                 self._wake.clear()

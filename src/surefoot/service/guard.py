@@ -197,5 +197,7 @@ def _log(scope: Scope, method: str, answer: _Answer, ms: float) -> None:
 
 
 def _one_line(path: str) -> str:
-    """As a log may have it: nobody writes lines of his own into it."""
-    return path[:200] if path.isprintable() else ascii(path[:200])
+    """As a log may have it: nobody writes lines of his own into it. Redacted before it is cut: a secret's
+    beginning does not look like one."""
+    path = redactor().withhold(path)[:200]
+    return path if path.isprintable() else ascii(path)
