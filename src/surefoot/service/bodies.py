@@ -17,6 +17,7 @@ from starlette.requests import Request
 from ..core.jsons import dumps, parse_strictly
 from ..core.schema import lines_of
 from ..errors import BadRequest
+from .problems import quoted
 
 DEEPEST = 100
 """Of lists and objects in each other: less than any part of us minds."""
@@ -55,7 +56,7 @@ def _must_be_json(kind: str) -> None:
     if media != "application/json" and not (media.startswith("application/") and media.endswith("+json")):
         raise BadRequest(
             "the body is not sent as JSON",
-            why=f"its Content-Type is {media[:80] or 'missing'}",
+            why=f"its Content-Type is {quoted(media) or 'missing'}",
             remedy="Send it with `Content-Type: application/json`.",
             status=415,
         )

@@ -23,7 +23,7 @@ from ..errors import BadRequest, CrossSite, SurefootError, TooLarge
 from ..orchestrator.redacting import redactor
 from .access import Principal
 from .asking import LOOPBACK, PRINCIPAL, host_name
-from .problems import problem
+from .problems import problem, quoted
 from .service import Service
 
 access_log = logging.getLogger("surefoot.access")
@@ -109,7 +109,7 @@ class Guard:
         name = host_name(host.decode("latin-1"))
         if name not in self._hosts and scope["path"] not in _FOR_PROBES:
             return CrossSite(
-                f"this service is not called {name[:100]!r}" if name else "the request names no host",
+                f"this service is not called {quoted(name)!r}" if name else "the request names no host",
                 why="a page of somebody else's could have a name of its own point here",
                 remedy="Use its own name, or add this one to SUREFOOT_HOSTS.",
             )
@@ -197,7 +197,6 @@ def _log(scope: Scope, method: str, answer: _Answer, ms: float) -> None:
 
 
 def _one_line(path: str) -> str:
-    """As a log may have it: nobody writes lines of his own into it. Redacted before it is cut: a secret's
-    beginning does not look like one."""
-    path = redactor().withhold(path)[:200]
+    """As a log may have it: nobody writes lines of his own into it."""
+    path = quoted(path, 200)
     return path if path.isprintable() else ascii(path)

@@ -29,6 +29,11 @@ def status_of(error: SurefootError) -> int:
     return 500 if found is None else found.status
 
 
+def quoted(text: str, most: int = 100) -> str:
+    """What somebody sent, for a message: redacted before it is cut, for half a secret looks like none."""
+    return redactor().withhold(text)[:most]
+
+
 def problem(
     error: SurefootError,
     request_id: str = "",

@@ -23,7 +23,7 @@ from starlette.types import Receive, Scope, Send
 from ..errors import BadRequest
 from .asking import Needs
 from .guard import ROUTE
-from .problems import encoded
+from .problems import encoded, quoted
 from .service import Service
 
 
@@ -108,7 +108,7 @@ def _must_know(query: bytes, known: set[str]) -> None:
     unknown = sorted(set(names) - known)
     if unknown:
         raise BadRequest(
-            f"there is no parameter {unknown[0][:100]!r} here",
+            f"there is no parameter {quoted(unknown[0])!r} here",
             why=f"there are {', '.join(sorted(known))}" if known else "this takes none",
         )
 
