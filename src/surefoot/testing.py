@@ -12,6 +12,7 @@ import asyncio
 import heapq
 import itertools
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from .core.model import (
     most_tokens,
 )
 from .errors import ModelRefused, ModelUnavailable, UsageError
+from .state.writer import writing
 
 FailKind = Literal["unavailable", "rate_limited", "timeout", "cut_off", "refused", "crash"]
 
@@ -224,12 +226,17 @@ class _ManualTimer:
 
 
 async def _let_things_happen() -> None:
-    """Turns of the loop until commits on the writer's thread have come back: real, but short, time."""
-    for _ in range(5):
-        await asyncio.sleep(0)
+    """Turns of the loop until nothing moves. What is being written is waited for, however slow the machine is
+    (ten seconds at most: somebody may hold a lock); what else runs in a thread has two milliseconds."""
+    end = time.monotonic() + 10
     await asyncio.sleep(0.002)
-    for _ in range(5):
+    still = 0
+    while still < 40:
         await asyncio.sleep(0)
+        still += 1
+        while writing() and time.monotonic() < end:
+            await asyncio.sleep(0.0005)
+            still = 0
 
 
 @contextmanager

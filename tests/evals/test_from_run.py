@@ -184,9 +184,11 @@ async def ran(
             result = waiting.result()
             if result.status == "waiting" and decision is not None:
                 if decision == "late":
-                    await clock.advance(90_000)
-                    item = result.waiting_for[0].item
-                    while (row := await runtime.store.item(item)) is not None and row.status == "open":
+                    asked = await runtime.store.item(result.waiting_for[0].item)
+                    assert asked is not None
+                    assert asked.expires is not None
+                    await clock.advance((asked.expires - clock.now()) / 1e6)
+                    while (row := await runtime.store.item(asked.id)) is not None and row.status == "open":
                         await asyncio.sleep(0.01)
                 else:
                     await runtime.decide(result.waiting_for[0].item, decision)

@@ -163,11 +163,17 @@ async def result(runtime: Runtime, run: str, *, seconds: float = 10) -> Result:
 
 async def quiet(runtime: Runtime, *, seconds: float = 10) -> None:
     """Until this process holds no run and none is due: all have ended, or wait outside of memory."""
+    driver = runtime._worker
+    assert driver is not None
+
+    def idle() -> bool:
+        return not driver.busy and not driver.expected
+
     end = time.monotonic() + seconds
     while True:
-        if not busy(runtime):
+        if idle():
             due = await runtime.store.next_due()
-            if (due is None or due > runtime.deployment.clock.now()) and not busy(runtime):
+            if (due is None or due > runtime.deployment.clock.now()) and idle():
                 return
         if time.monotonic() > end:
             raise AssertionError(f"{busy(runtime)} runs are still in memory, or due")
@@ -175,9 +181,8 @@ async def quiet(runtime: Runtime, *, seconds: float = 10) -> None:
 
 
 def busy(runtime: Runtime) -> int:
-    """Runs that it holds, or may hold in a moment."""
     assert runtime._worker is not None
-    return runtime._worker.busy + runtime._worker.expected
+    return runtime._worker.busy
 
 
 async def kinds(runtime: Runtime, run: str) -> list[str]:

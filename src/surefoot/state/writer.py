@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any, Literal
+from weakref import WeakSet
 
 from .commit import Committer, Locked
 from .store import Append, NewRun
@@ -25,6 +26,14 @@ INLINE_BELOW = 0.001
 
 MOST = 2000
 """Things in one transaction: an upper bound for how long another process waits for its turn."""
+
+_writers: WeakSet[Writer] = WeakSet()
+
+
+def writing() -> bool:
+    """Whether something of the running loop is on its way to a disk."""
+    loop = asyncio.get_running_loop()
+    return any(writer._busy for writer in _writers if writer._loop is loop)
 
 
 class Writer:
@@ -42,6 +51,7 @@ class Writer:
         self._idle = asyncio.Event()
         self._idle.set()
         self.poke: Callable[[Sequence[str]], None] | None = None
+        _writers.add(self)
 
     def put(self, what: Append | NewRun | Duty) -> asyncio.Future[Any]:
         """Queues it; the future is done when it is on disk, or refused."""
