@@ -132,9 +132,10 @@ globals().update(flows)
 
 @tool(effect=Effect.IDEMPOTENT, timeout=DEADLINE)
 async def holder(call: Call, name: str) -> str:
-    """Holds up the whole process, event loop and all, until it may go on."""
+    """Holds up the whole process, event loop and all, until it may go on; from when the other has begun."""
     world = _begin(call)
-    await asyncio.sleep(0)
+    while not world.rows("attempt", "behind"):
+        await asyncio.sleep(0)
     _block_until_go(world)
     return _act(call, keyed=False)
 
