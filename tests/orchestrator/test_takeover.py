@@ -10,6 +10,7 @@ import pytest
 
 from surefoot import Approve, Call, Deny, Done, Effect, Run, Runtime, Workflow, step, tool
 from surefoot.state.opening import make_store
+from surefoot.state.store import Append
 
 from .rig import LOOK, Engine, JumpClock, Order, OtherSide, busy, calls, code, kinds, quiet, result, until
 
@@ -123,6 +124,56 @@ async def test_who_drives_until_nothing_is_due_is_not_done_while_its_lease_has_l
     row = await runtime.store.run(run)
     assert row is not None
     assert (row.status, other.asked["pay"]) == ("succeeded", 2)
+
+
+async def test_a_run_that_is_claimed_again_before_its_last_drive_has_left_is_still_held(
+    engine: Engine, other: OtherSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = asyncio.Event()
+
+    @tool(effect=Effect.KEYED, timeout=3600)
+    async def pay(call: Call) -> str:
+        other.act("pay", call.key)
+        await go.wait()
+        return "paid"
+
+    @step
+    async def work(order: Order, run: Run) -> str:
+        return await run.call(pay)
+
+    runtime, run = await engine.start(Workflow("again", input=Order, steps=[work], tools=[pay]), lease=10.0)
+    await until(lambda: other.asked["pay"])
+    store, claimed_again = runtime.store, asyncio.Event()
+    append, claim = store.append, store.claim
+
+    async def and_claimed_at_once(given: Append) -> Any:
+        grown = await append(given)
+        if given.change is not None and given.change.release and not given.records:
+            assert runtime._worker is not None
+            runtime._worker.look()
+            await claimed_again.wait()
+        return grown
+
+    async def noting(*args: Any, **options: Any) -> Any:
+        claimed = await claim(*args, **options)
+        if claimed:
+            asyncio.get_running_loop().call_later(0.02, claimed_again.set)
+        return claimed
+
+    monkeypatch.setattr(store, "append", and_claimed_at_once)
+    monkeypatch.setattr(store, "claim", noting)
+    await engine.clock.jump(60)
+    await until(lambda: claimed_again.is_set() and other.asked["pay"] == 2)
+    await engine.clock.advance(0)  # the first drive has left
+    assert busy(runtime) == 1
+    closing = asyncio.create_task(engine.close(runtime))
+    await asyncio.sleep(0.02)
+    assert not closing.done(), "it lets the call under way come to its end"
+    go.set()
+    await closing
+    row = await engine.keeper.run(run)
+    assert row is not None
+    assert row.owner is None
 
 
 @pytest.mark.parametrize("answer", ["reconcile", "person"])

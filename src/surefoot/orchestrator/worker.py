@@ -115,6 +115,10 @@ class Worker:
         if self._stopping:
             return
         run = claimed.lease.run
+        if (leaving := self._tasks.get(run)) is not None:
+            # Its last drive has released it and is about to leave. Two of one run would be taken for each other.
+            leaving.add_done_callback(lambda _: self.take(claimed, state, sealer))
+            return
         drive = Drive(self._deployment, claimed, state, sealer, self.holds_lease)
         self._drives[run] = drive
         task = asyncio.get_running_loop().create_task(drive.go(), name=f"run {run}")
