@@ -116,7 +116,7 @@ class Worker:
             return
         run = claimed.lease.run
         if (leaving := self._tasks.get(run)) is not None:
-            # Its last drive has released it and is about to leave. Two of one run would be taken for each other.
+            # Its last drive has released it and is about to leave: one would be taken for the other.
             leaving.add_done_callback(lambda _: self.take(claimed, state, sealer))
             return
         drive = Drive(self._deployment, claimed, state, sealer, self.holds_lease)
