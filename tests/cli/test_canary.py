@@ -176,7 +176,12 @@ LEAKS: dict[str, tuple[Leaky, str, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", LEAKS)
+QUICK = ("stdout", "logs", "rows", "private values", "a file, in base64")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in LEAKS]
+)
 def test_a_leak_made_on_purpose_is_found(kiosk: Shell, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     leak, place, kind = LEAKS[name]
     leak(monkeypatch)

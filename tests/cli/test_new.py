@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 def own_tests(folder: Path, source: Path) -> "subprocess.CompletedProcess[str]":
     """`python -m pytest` in the new project, with the surefoot of `source`."""
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:schemathesis"],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(source)},
         capture_output=True,

@@ -73,7 +73,12 @@ def _say(place: Place, mode: str, say: Callable[[Runtime, str], Awaitable[Any]])
     asyncio.run(go())
 
 
-@pytest.mark.parametrize("what", SAID)
+QUICK = ("approve", "it did not, do it", "cancel what is unknown", "retry")
+
+
+@pytest.mark.parametrize(
+    "what", [pytest.param(what, marks=() if what in QUICK else pytest.mark.slow) for what in SAID]
+)
 def test_what_was_said_has_its_effect_wherever_a_process_dies(
     what: str, tmp_path: Path, server: Server
 ) -> None:

@@ -16,6 +16,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 TILL = Path(__file__).parent / "till"
 NAME = "surefoot"
+QUICKER = ["-p", "no:cacheprovider", "-p", "no:schemathesis", "-p", "no:hypothesispytest"]
+"""Without what these tests do not need: importing it takes seconds."""
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def run(folder: Path, *words: str, **env: str) -> subprocess.CompletedProcess[st
         (info / "entry_points.txt").write_text(f"[pytest11]\n{NAME} = {declared[NAME]}\n")
         paths.append(str(info.parent))
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-ra", *words],
+        [sys.executable, "-m", "pytest", *QUICKER, "-ra", *words],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "COLUMNS": "200", **env},
         capture_output=True,

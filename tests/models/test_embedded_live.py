@@ -77,6 +77,7 @@ async def test_answers_are_compact_json_that_fits(model: EmbeddedModel) -> None:
     assert answer.text == json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
+@pytest.mark.slow
 async def test_with_tools_it_calls_one_or_answers_and_nothing_else(model: EmbeddedModel) -> None:
     for ticket in (
         "Where is my order B-2041?",
@@ -226,7 +227,7 @@ def test_it_ends_with_its_parent_even_when_that_is_killed() -> None:
 
 
 @given(st.text(max_size=120))
-@settings(max_examples=10)
+@settings(max_examples=5)
 def test_no_text_has_more_tokens_than_its_bound(text: str) -> None:
     request = ask(instructions=text, messages=(Message("user", text),), output_schema=None, max_tokens=1)
 
