@@ -19,14 +19,13 @@ from pydantic import BaseModel
 from surefoot import Result, Runtime, Workflow
 from surefoot.core.clock import micros
 from surefoot.core.fold import CallState, RunState
-from surefoot.orchestrator import worker
 from surefoot.state.opening import make_store
 from surefoot.testing import ManualClock
 
 DAY = 86_400.0
 
 LOOK = 2.0
-"""Seconds of the manual clock after which a worker sees what another process has changed."""
+"""Seconds that the clock is moved by between two looks at how things stand."""
 
 
 class Order(BaseModel):
@@ -136,9 +135,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-async def engine(store: str, clock: JumpClock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Engine]:
-    # Each look at the store is a timer of the clock that is moved by hand; what it is for takes one of them.
-    monkeypatch.setattr(worker, "POLL", micros(LOOK))
+async def engine(store: str, clock: JumpClock) -> AsyncIterator[Engine]:
     engine = Engine(store, clock)
     await engine.keeper.open()  # a store in memory lives as long as somebody has it open
     yield engine
