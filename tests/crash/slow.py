@@ -167,7 +167,7 @@ def _apart(call: Call, name: str) -> str:
     return f"did {name}"
 
 
-@tool(effect=Effect.ONCE, timeout=3, reconcile=look_up, isolation="process")
+@tool(effect=Effect.ONCE, timeout=6, reconcile=look_up, isolation="process")
 def apart(call: Call, name: str) -> str:
     return _apart(call, name)
 

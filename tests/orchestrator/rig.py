@@ -102,6 +102,7 @@ class Engine:
         self.runtimes.remove(runtime)
         driver = runtime._worker
         assert driver is not None
+        driver._stopping = True
         drives, tasks = list(driver._drives.values()), list(driver._tasks.values())
         for drive in drives:
             drive.abandon()
