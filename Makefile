@@ -25,6 +25,7 @@ demo: $(RUN)         ## watch real tickets worked through by a real language mod
 	@$(BIN)/surefoot demo
 
 test: check          ## the checks, and all tests but the long ones
+	@$(BIN)/python -m compileall -q src examples  # tests start hundreds of processes, also where Python may write no caches
 	@$(PYTEST) -o faulthandler_timeout=240 -m "$(QUICK)"
 
 test-all: check      ## the checks, and every test: slow, on the embedded model, hunting
