@@ -14,7 +14,9 @@ QUICK := not slow and not hunting and not live_embedded
 endif
 # One more than there are cores: many tests wait for processes that they have started.
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
-PYTEST := PYTEST_XDIST_AUTO_NUM_WORKERS=$(WORKERS) $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+# Compiled first: tests start hundreds of processes, also where Python may write no caches.
+PYTEST := $(BIN)/python -m compileall -q src examples && \
+  PYTEST_XDIST_AUTO_NUM_WORKERS=$(WORKERS) $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 .PHONY: help demo test test-all check format bench setup browser lock clean
 
@@ -25,7 +27,6 @@ demo: $(RUN)         ## watch real tickets worked through by a real language mod
 	@$(BIN)/surefoot demo
 
 test: check          ## the checks, and all tests but the long ones
-	@$(BIN)/python -m compileall -q src examples  # tests start hundreds of processes, also where Python may write no caches
 	@$(PYTEST) -o faulthandler_timeout=240 -m "$(QUICK)"
 
 test-all: check      ## the checks, and every test: slow, on the embedded model, hunting

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from cli.conftest import PROGRAMS, Shell
+from marks import quick_or_slow
 from surefoot.cli import canary, output, redacted
 from surefoot.core.schema import Shape
 from surefoot.orchestrator import logs, recorder, redacting, spans
@@ -179,9 +180,7 @@ LEAKS: dict[str, tuple[Leaky, str, str]] = {
 QUICK = ("stdout", "logs", "rows", "private values", "a file, in base64")
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in LEAKS]
-)
+@pytest.mark.parametrize("name", quick_or_slow(LEAKS, QUICK))
 def test_a_leak_made_on_purpose_is_found(kiosk: Shell, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     leak, place, kind = LEAKS[name]
     leak(monkeypatch)

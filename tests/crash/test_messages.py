@@ -13,6 +13,7 @@ import pytest
 from crash import judge, messages
 from crash.forks import Server
 from crash.processes import Place
+from marks import quick_or_slow
 from surefoot import Approve, Deny, Edit, Runtime, Settle
 
 PROGRAM = "crash.messages:flow"
@@ -76,9 +77,7 @@ def _say(place: Place, mode: str, say: Callable[[Runtime, str], Awaitable[Any]])
 QUICK = ("approve", "it did not, do it", "cancel what is unknown", "retry")
 
 
-@pytest.mark.parametrize(
-    "what", [pytest.param(what, marks=() if what in QUICK else pytest.mark.slow) for what in SAID]
-)
+@pytest.mark.parametrize("what", quick_or_slow(SAID, QUICK))
 def test_what_was_said_has_its_effect_wherever_a_process_dies(
     what: str, tmp_path: Path, server: Server
 ) -> None:

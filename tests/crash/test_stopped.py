@@ -11,12 +11,13 @@ import pytest
 from crash import judge, slow
 from crash.judge import Read
 from crash.processes import Living, Place, until
+from marks import quick_or_slow
 from surefoot import Approve, Runtime, Settle
 from surefoot.core import events as e
 
 LEASE = 0.6
 QUICK = ("keyed_async", "keyed_plain", "once_async", "once_plain", "once_async_early", "blind_async")
-NAMES = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in sorted(slow.flows)]
+NAMES = quick_or_slow(sorted(slow.flows), QUICK)
 
 
 def _begin(place: Place, name: str) -> Living:

@@ -264,12 +264,6 @@ def busy_cores(number: int = 3) -> Iterator[None]:
             one.wait()
 
 
-async def test_three_times_the_traces_are_equal_to_the_byte(tmp_path: Path) -> None:
-    suite = await side(tmp_path)
-    digests = {tuple(trial_of(one).digest for one in (await replay(SIDE, suite)).scenarios) for _ in range(3)}
-    assert len(digests) == 1
-
-
 @pytest.mark.slow
 async def test_twenty_times_on_a_busy_machine_the_traces_are_equal_to_the_byte(tmp_path: Path) -> None:
     suite = await side(tmp_path)

@@ -227,7 +227,7 @@ def test_it_ends_with_its_parent_even_when_that_is_killed() -> None:
 
 
 @given(st.text(max_size=120))
-@settings(max_examples=5)
+@settings(max_examples=10)
 def test_no_text_has_more_tokens_than_its_bound(text: str) -> None:
     request = ask(instructions=text, messages=(Message("user", text),), output_schema=None, max_tokens=1)
 

@@ -100,19 +100,7 @@ class Engine:
     async def crash(self, runtime: Runtime) -> None:
         """As SIGKILL leaves it: nothing more is done or written, nothing is given back, the lock is free."""
         self.runtimes.remove(runtime)
-        driver = runtime._worker
-        assert driver is not None
-        driver._stopping = True
-        drives, tasks = list(driver._drives.values()), list(driver._tasks.values())
-        for drive in drives:
-            drive.abandon()
-        if runtime._driving is not None:
-            runtime._driving.cancel()
-            tasks.append(runtime._driving)
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await runtime.store.close()
-        await runtime.deployment.resources.close()
-        runtime.deployment.invoker.close()
+        await runtime.die()
 
     async def end(self) -> None:
         for runtime in list(self.runtimes):

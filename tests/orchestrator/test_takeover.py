@@ -143,31 +143,29 @@ async def test_a_run_that_is_claimed_again_before_its_last_drive_has_left_is_sti
 
     runtime, run = await engine.start(Workflow("again", input=Order, steps=[work], tools=[pay]), lease=10.0)
     await until(lambda: other.asked["pay"])
-    store, claimed_again = runtime.store, asyncio.Event()
-    append, claim = store.append, store.claim
+    driver, store, claimed_again = runtime._worker, runtime.store, asyncio.Event()
+    assert driver is not None
+    append, take = store.append, driver.take
 
     async def and_claimed_at_once(given: Append) -> Any:
         grown = await append(given)
         if given.change is not None and given.change.release and not given.records:
-            assert runtime._worker is not None
-            runtime._worker.look()
+            driver.look()
             await claimed_again.wait()
         return grown
 
-    async def noting(*args: Any, **options: Any) -> Any:
-        claimed = await claim(*args, **options)
-        if claimed:
-            asyncio.get_running_loop().call_later(0.02, claimed_again.set)
-        return claimed
+    def taking(*given: Any) -> None:
+        take(*given)
+        claimed_again.set()
 
     monkeypatch.setattr(store, "append", and_claimed_at_once)
-    monkeypatch.setattr(store, "claim", noting)
+    monkeypatch.setattr(driver, "take", taking)
     await engine.clock.jump(60)
-    await until(lambda: claimed_again.is_set() and other.asked["pay"] == 2)
+    await until(lambda: other.asked["pay"] == 2)
     await engine.clock.advance(0)  # the first drive has left
     assert busy(runtime) == 1
     closing = asyncio.create_task(engine.close(runtime))
-    await asyncio.sleep(0.02)
+    await engine.clock.advance(0)
     assert not closing.done(), "it lets the call under way come to its end"
     go.set()
     await closing

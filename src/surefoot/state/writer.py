@@ -31,7 +31,7 @@ _writers: WeakSet[Writer] = WeakSet()
 
 
 def writing() -> bool:
-    """Whether something of the running loop is on its way to a disk."""
+    """Whether something of the running loop is on its way to a disk: for a clock that is moved by hand."""
     loop = asyncio.get_running_loop()
     return any(writer._busy for writer in _writers if writer._loop is loop)
 
