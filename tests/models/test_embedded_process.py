@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -109,6 +111,22 @@ def test_one_that_does_not_come_up_says_why(
     assert words in str(caught.value)
     program(READY)
     assert child.address(), "the next request starts it anew"
+
+
+def test_one_that_has_ended_before_it_is_told_anything_says_why_all_the_same(
+    child: Child, program: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    popen = subprocess.Popen
+
+    def ended(*words: Any, **options: Any) -> Any:
+        process = popen(*words, **options)
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", ended)
+    program('print(\'{"error": "bad magic"}\', flush=True)')
+    with pytest.raises(ModelRefused, match="bad magic"):
+        child.address()
 
 
 def test_one_that_never_says_it_is_ready_is_given_up(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import signal
 import socket
 import threading
@@ -11,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from .processes import Answer, Load, Place, ask, free_port, place
+from .processes import PATIENCE, Answer, Load, Place, ask, free_port, place
 
 TARGET = "counter:counter"
 
@@ -153,27 +155,35 @@ def test_who_waits_for_a_run_or_hears_of_it_gets_a_clean_end(here: Place) -> Non
     served = here.start("serve", TARGET, "--port", "0")
     run = ask(served.port, "POST", "/v1/runs", {"input": {"number": 7, "seconds": 600}}).body["id"]
     here.until((here.folder / "waiting-7").exists)
-    heard: list[Answer] = []
+    waited: list[Answer] = []
+    heard: list[str] = []
 
     def wait() -> None:
         body = {"input": {"number": 8, "seconds": 600}}
-        heard.append(ask(served.port, "POST", "/v1/runs", body, Prefer="wait=50"))
+        waited.append(ask(served.port, "POST", "/v1/runs", body, Prefer="wait=50"))
 
     def listen() -> None:
-        heard.append(ask(served.port, "GET", f"/v1/runs/{run}/events", Accept="text/event-stream"))
+        connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=PATIENCE)
+        connection.request("GET", f"/v1/runs/{run}/events", headers={"Accept": "text/event-stream"})
+        with contextlib.closing(connection), connection.getresponse() as answer:
+            heard.append(str(answer.status))
+            for line in answer:
+                heard.append(line.decode())
+            heard.append("a clean end")
 
     threads = [threading.Thread(target=wait), threading.Thread(target=listen)]
     for thread in threads:
         thread.start()
     here.until((here.folder / "waiting-8").exists)
+    here.until(lambda: "event: run.submitted\n" in heard)
     began = time.monotonic()
     assert served.stop() == 0, served.log
     assert time.monotonic() - began < 5
     for thread in threads:
         thread.join(5)
-    by_status = {answer.status: answer for answer in heard}
-    assert by_status[202].body["status"] in ("queued", "running", "waiting")
-    assert "event: run.submitted" in by_status[200].body
+    (answer,) = waited
+    assert (answer.status, answer.body["status"] in ("queued", "running", "waiting")) == (202, True)
+    assert (heard[0], heard[-1]) == ("200", "a clean end")
 
 
 def test_a_step_under_way_is_given_back_to_whoever_comes_next(here: Place) -> None:

@@ -113,11 +113,9 @@ class Child:
             "context": self.want.context,
             "adapter": str(self.want.adapter.path) if self.want.adapter else None,
         }
-        try:
+        with contextlib.suppress(BrokenPipeError):  # it has ended already: what it said is read below
             self._process.stdin.write(json.dumps(settings) + "\n")
             self._process.stdin.flush()
-        except BrokenPipeError:
-            raise self._failed() from None
         ready = self._first_line()
         if "url" not in ready:
             raise self._failed(str(ready.get("error", "")))
