@@ -45,6 +45,9 @@ def _act(call: Call, *, keyed: bool) -> str:
 async def _until_go(world: World) -> None:
     while not world.flag("go"):
         await asyncio.sleep(0.005)
+    # A process may be stopped in the middle of that look, and see the flag when it wakes up. Between two awaits
+    # nobody can stop it: what follows the look must be another turn.
+    await asyncio.sleep(0)
 
 
 def _block_until_go(world: World) -> None:
